@@ -1,0 +1,111 @@
+"""The hello language, without I/O: bytes in, the bytes owed out (docs/protocol.md states it)."""
+
+import re
+from codecs import utf_8_decode
+from enum import Enum
+
+READ_SIZE = 1024
+"""Bytes that the tutorial's server reads at once (its step 2), hence the longest message."""
+
+LINE_TOO_LONG = b"A line has at most %d bytes: send a shorter one.\r\n" % READ_SIZE
+
+# A message is over-long unless a line end, or a CR that may yet become one, follows its last
+# allowed byte. The pattern starts with a literal so that the search is a memchr.
+_OVERLONG = re.compile(rb"\n[^\n]{%d}(?!\r?(?:\n|\Z))" % READ_SIZE)
+_EXIT = re.compile(rb"\nexit\r?\n")
+
+
+class Framing(Enum):
+    """What a message is."""
+
+    AUTO = "auto"
+    """What the first read decides: `LINE` if it ends in LF, else `STREAM`."""
+    STREAM = "stream"
+    """What one read returned, at most `READ_SIZE` bytes: the tutorial's."""
+    LINE = "line"
+    """What stands before LF or CR LF, at most `READ_SIZE` bytes."""
+
+
+class Conversation:
+    """One conversation's state, from the greeting to its end.
+
+    @ivar greeting: the bytes to send on connect.
+    @ivar finished: nothing that is fed from now on is answered; send what is owed, then close.
+    @ivar cut_short: it finished before the end of what was fed, so more may be under way.
+    """
+
+    def __init__(self, framing: Framing = Framing.AUTO) -> None:
+        self.greeting = b"Welcome!\r\n" if framing is Framing.LINE else b"Welcome!"
+        self.finished = False
+        self.cut_short = False
+        self._lines = {Framing.AUTO: None, Framing.STREAM: False, Framing.LINE: True}[framing]
+        self._held = b""
+
+    def feed(self, data: bytes) -> bytes:
+        """Take what one read returned, of any length but 0; return the answers now owed."""
+        if self.finished:
+            return b""
+        if self._lines is None:
+            self._lines = data.endswith(b"\n")
+        if self._lines:
+            return self._answer_lines(data)
+        if len(data) <= READ_SIZE:
+            return self._answer_read(data)
+        return self._answer_reads(data)
+
+    def end(self) -> bytes:
+        """Take the end of the stream; return the answers still owed."""
+        self.finished = True
+        rest, self._held = self._held, b""
+        if rest in (b"", b"exit"):
+            return b""
+        if len(rest) > READ_SIZE:
+            return LINE_TOO_LONG
+        return b"Hello, %b!" % rest
+
+    def _answer_reads(self, data: bytes) -> bytes:
+        answers = []
+        for start in range(0, len(data), READ_SIZE):
+            answers.append(self._answer_read(data[start : start + READ_SIZE]))
+            if self.finished:
+                self.cut_short = start + READ_SIZE < len(data)
+                break
+        return b"".join(answers)
+
+    def _answer_read(self, data: bytes) -> bytes:
+        if data == b"exit" and not self._held:
+            self.finished = True
+            return b""
+        if self._held:
+            data = self._held + data
+            self._held = b""
+        if data[-1] >= 0x80:
+            # Strict only about a character that the end cuts off: its bytes stay unconsumed.
+            tail = data[-3:]
+            cut = len(tail) - utf_8_decode(tail, "replace")[1]
+            if cut:
+                data, self._held = data[:-cut], data[-cut:]
+                if not data:
+                    return b""
+        return b"Hello, %b!" % data
+
+    def _answer_lines(self, data: bytes) -> bytes:
+        data = self._held + data
+        last_words = b""
+        if len(data) > READ_SIZE and (overlong := _OVERLONG.search(b"\n" + data)):
+            data = data[: overlong.start()]
+            last_words = LINE_TOO_LONG
+            self.finished = self.cut_short = True
+        if b"exit" in data and (exit_line := _EXIT.search(b"\n" + data)):
+            self.cut_short = self.finished or exit_line.end() <= len(data)
+            self.finished = True
+            data = data[: exit_line.start()]
+            last_words = b""
+        end = data.rfind(b"\n") + 1
+        self._held = data[end:]
+        if not end:
+            return last_words
+        # All lines at once. Each "!" goes in before a LF, and then to the CR's other side: only
+        # what was CR LF has CR and our "!" before the LF now.
+        answers = data[: end - 1].replace(b"\n", b"!\nHello, ") + b"!\n"
+        return b"Hello, " + answers.replace(b"\r!\n", b"!\r\n") + last_words

@@ -1,0 +1,168 @@
+"""Listening on endpoints, or telling in one sentence why not: C{strports} for several places."""
+
+import errno
+import socket
+from collections.abc import Callable, Mapping
+from importlib.util import find_spec
+from typing import TextIO
+
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred, gatherResults, maybeDeferred
+from twisted.internet.endpoints import serverFromString
+from twisted.internet.error import CannotListenError
+from twisted.internet.interfaces import (
+    IListeningPort,
+    IProtocolFactory,
+    IReactorCore,
+    IStreamServerEndpoint,
+)
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+MAXIMUM_BACKLOG = 2**31 - 1
+"""What listen(2) cuts down to the system's maximum, net.core.somaxconn."""
+
+
+class CannotStart(SystemExit, Exception):
+    """The service cannot start, and the sentence that says why has been written.
+
+    An C{Exception} to twistd, so that it removes its pidfile and tells the waiting parent of a
+    daemon; a C{SystemExit} of status 1 to the interpreter, so that there is no traceback.
+    """
+
+    code = 1
+
+
+def server_endpoint(
+    reactor: object, description: str, backlog: int = MAXIMUM_BACKLOG
+) -> IStreamServerEndpoint:
+    """Parse an endpoint string, whose own C{backlog=} wins.
+
+    @raises ValueError: with the sentence that says what is wrong with it.
+    """
+    endpoint: IStreamServerEndpoint
+    try:
+        if "backlog=" in description:
+            endpoint = serverFromString(reactor, description)
+        else:
+            try:
+                endpoint = serverFromString(reactor, f"{description}:backlog={backlog}")
+            except TypeError:  # this kind takes no backlog, or has it by position
+                endpoint = serverFromString(reactor, description)
+    except Exception as error:
+        raise ValueError(_explain_description(description, error)) from error
+    return endpoint
+
+
+def _explain_description(description: str, error: Exception) -> str:
+    kind = description.partition(":")[0]
+    if kind == "systemd" and isinstance(error, LookupError):
+        return (
+            f"{description!r} names a socket that systemd has not passed: start the daemon by its"
+            " socket unit, or under `systemd-socket-activate --listen=PORT --fdname=NAME`."
+        )
+    if kind in ("ssl", "tls") and find_spec("OpenSSL") is None:
+        return f"{description!r} needs TLS: `pip install 'twisted[tls]'` brings it."
+    return (
+        f"{description!r} is not an endpoint ({error}): write one like tcp:9999,"
+        " unix:/run/name.sock or systemd:domain=INET:index=0."
+    )
+
+
+def _explain_listening(place: str, error: BaseException | None) -> str:
+    port = None
+    if isinstance(error, CannotListenError):
+        port, host = error.port, error.interface
+        error = error.socketError
+        if host:
+            place = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    match getattr(error, "errno", None):
+        case errno.EADDRINUSE:
+            show = f"-ltn 'sport = :{port}'" if isinstance(port, int) else "-lx"
+            return (
+                f"{place} is in use by another program: `ss -p {show}` shows which; stop that one"
+                " or listen elsewhere."
+            )
+        case errno.EACCES if isinstance(port, int):
+            return (
+                f"{place} takes a right that this user has not, as all ports below 1024: choose a"
+                " higher one, or start as root with --uid and --gid, or grant"
+                " CAP_NET_BIND_SERVICE (AmbientCapabilities= in a systemd unit)."
+            )
+        case errno.EADDRNOTAVAIL | socket.EAI_NONAME:
+            return (
+                f"{place} is not on this machine: choose one of the addresses that `ip address`"
+                " lists, or 0.0.0.0 for all of them."
+            )
+        case errno.ENOENT:
+            return f"{place} is in a folder that is not there: make the folder first."
+        case errno.EACCES:
+            return f"{place} is in a folder where this user may not write: choose another."
+    return f"Cannot listen on {place}: {str(error).rstrip('.')}."
+
+
+class ListeningService(Service):
+    """Listens on every endpoint, privileged where there is a difference, or ends the process.
+
+    @param endpoints: what to listen on, by the names that messages give them.
+    @param listening: called with each port once it listens.
+    @param stderr: where a start that fails is explained, closed once the service runs: a daemon
+        must not hold on to its terminal.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        reactor: IReactorCore,
+        endpoints: Mapping[str, IStreamServerEndpoint],
+        factory: IProtocolFactory,
+        listening: Callable[[IListeningPort], None],
+        stderr: TextIO | None = None,
+    ) -> None:
+        self._reactor = reactor
+        self._endpoints = endpoints
+        self._factory = factory
+        self._listening = listening
+        self._stderr = stderr
+        self._ports: list[IListeningPort] = []
+        self._sentence = ""
+
+    def privilegedStartService(self) -> None:
+        """Listen on all endpoints.
+
+        @raises CannotStart: if one of them cannot.
+        """
+        for place, endpoint in self._endpoints.items():
+            endpoint.listen(self._factory).addCallback(self._listen).addErrback(self._fail, place)
+        if self._sentence:
+            raise CannotStart(self._sentence)
+
+    def startService(self) -> None:
+        """Listen, if C{privilegedStartService} has not been called."""
+        if not self._ports:
+            self.privilegedStartService()
+        super().startService()  # type: ignore[no-untyped-call]
+        if self._stderr:
+            self._stderr.close()
+
+    def stopService(self) -> Deferred[None]:
+        """Stop listening; what is connected stays so."""
+        super().stopService()  # type: ignore[no-untyped-call]
+        ports, self._ports = self._ports, []
+        stopping = [maybeDeferred(port.stopListening) for port in ports]
+        return gatherResults(stopping).addCallback(lambda _: None)
+
+    def _listen(self, port: IListeningPort) -> None:
+        self._ports.append(port)
+        self._listening(port)
+
+    def _fail(self, failure: Failure, place: str) -> None:
+        sentence = _explain_listening(place, failure.value)
+        self._log.error("{sentence}", sentence=sentence)
+        if self.running:
+            self._reactor.stop()
+        else:
+            self._sentence = sentence
+            if self._stderr:
+                print(sentence, file=self._stderr, flush=True)

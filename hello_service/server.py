@@ -1,0 +1,133 @@
+"""The tutorial's server (its step 2) as a Twisted protocol and its factory."""
+
+from twisted.internet.interfaces import (
+    IAddress,
+    IConsumer,
+    IDelayedCall,
+    IHalfCloseableProtocol,
+    IPushProducer,
+    IReactorTime,
+    ISSLTransport,
+    ITCPTransport,
+)
+from twisted.internet.protocol import Protocol, ServerFactory, connectionDone
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from hello_service.address import address_text
+from hello_service.conversation import READ_SIZE, Conversation, Framing
+
+LINGER = 2.0
+"""Seconds that a peer which was cut short has to read its last answer, while what it still sends
+is thrown away: to close with bytes unread would reset the connection and take the answer along."""
+
+
+class IConnection(ITCPTransport, IConsumer, IPushProducer):
+    """What a stream transport is to its protocol, in one interface."""
+
+
+@implementer(IHalfCloseableProtocol, IPushProducer)
+class HelloProtocol(Protocol):
+    """Holds one conversation, and reads no further while the peer does not read its answers.
+
+    It is its transport's push producer: the answers are produced from what is read.
+    """
+
+    _log = Logger()
+    transport: IConnection
+
+    def __init__(
+        self, clock: IReactorTime, conversation: Conversation, delay: float, peer: IAddress | None
+    ) -> None:
+        self._clock = clock
+        self._conversation = conversation
+        self._delay = delay
+        self._peer = address_text(peer)
+        self._congested = False
+        self._unanswered = b""
+        self._timer: IDelayedCall | None = None
+
+    def connectionMade(self) -> None:
+        self._log.info("Accept new connection from {peer}...", peer=self._peer)
+        if self._delay:
+            self.transport.bufferSize = READ_SIZE  # type: ignore[attr-defined]
+        self.transport.registerProducer(self, True)
+        self.transport.write(self._conversation.greeting)
+
+    def dataReceived(self, data: bytes) -> None:
+        if self._delay:
+            self._answer_later(data)
+        else:
+            self._answer(data)
+
+    def readConnectionLost(self) -> None:
+        self.transport.write(self._conversation.end())
+        self._close()
+
+    def writeConnectionLost(self) -> None:
+        self._timer = self._clock.callLater(LINGER, self.transport.abortConnection)
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        if self._timer and self._timer.active():
+            self._timer.cancel()
+        self._log.info("Connection from {peer} closed.", peer=self._peer)
+
+    def pauseProducing(self) -> None:
+        self._congested = True
+        self.transport.pauseProducing()
+
+    def resumeProducing(self) -> None:
+        self._congested = False
+        if not self._unanswered:
+            self.transport.resumeProducing()
+
+    def stopProducing(self) -> None:
+        """The connection is lost: C{connectionLost} says so, too."""
+
+    def _answer(self, data: bytes) -> None:
+        if answers := self._conversation.feed(data):
+            self.transport.write(answers)
+        if self._conversation.finished:
+            self._close()
+
+    def _answer_later(self, data: bytes) -> None:
+        if not self._unanswered:
+            self.transport.pauseProducing()
+            self._timer = self._clock.callLater(self._delay, self._answer_now)
+        self._unanswered += data  # TLS delivers while paused what it has already read
+
+    def _answer_now(self) -> None:
+        data, self._unanswered = self._unanswered, b""
+        self._answer(data)
+        if not self._congested:
+            self.transport.resumeProducing()
+
+    def _close(self) -> None:
+        self.transport.unregisterProducer()
+        if self._conversation.cut_short and not ISSLTransport.providedBy(self.transport):
+            self.transport.loseWriteConnection()
+            self.transport.resumeProducing()
+        else:
+            self.transport.loseConnection()
+
+
+class HelloFactory(ServerFactory):
+    """Builds a `HelloProtocol` for each connection.
+
+    @param clock: what times the waits, usually the reactor.
+    @param framing: what a message is.
+    @param delay: seconds between reading and answering; the tutorial's server waits 1.
+    """
+
+    noisy = False
+
+    def __init__(
+        self, clock: IReactorTime, framing: Framing = Framing.AUTO, delay: float = 0.0
+    ) -> None:
+        self._clock = clock
+        self._framing = framing
+        self._delay = delay
+
+    def buildProtocol(self, addr: IAddress | None) -> HelloProtocol:
+        return HelloProtocol(self._clock, Conversation(self._framing), self._delay, addr)

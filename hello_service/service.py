@@ -1,0 +1,147 @@
+"""The daemon: what `twistd hello` can be told, and the service made of it."""
+
+import math
+import os
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import Any, ClassVar, NoReturn, TextIO
+
+from twisted.application.service import IService
+from twisted.internet.abstract import isIPv6Address
+from twisted.internet.endpoints import quoteStringArgument
+from twisted.internet.interfaces import IListeningPort
+from twisted.logger import Logger
+from twisted.python.usage import Options as BaseOptions
+from twisted.python.usage import UsageError
+
+from hello_service import __version__
+from hello_service.address import address_text
+from hello_service.conversation import Framing
+from hello_service.daemon.limits import raise_descriptor_limit
+from hello_service.daemon.listening import MAXIMUM_BACKLOG, ListeningService, server_endpoint
+from hello_service.server import HelloFactory
+
+_log = Logger()
+
+
+def _whole_number(name: str, least: int, most: int) -> Callable[[str], int]:
+    def coerce(text: str) -> int:
+        if text.isascii() and text.isdigit() and least <= int(text) <= most:
+            return int(text)
+        raise UsageError(f"--{name} is a whole number from {least} to {most}, not {text!r}.")
+
+    return coerce
+
+
+def _seconds(name: str) -> Callable[[str], float]:
+    def coerce(text: str) -> float:
+        with suppress(ValueError):
+            if 0 <= float(text) < math.inf:
+                return float(text)
+        raise UsageError(f"--{name} is a number of seconds from 0 up, not {text!r}.")
+
+    return coerce
+
+
+def _framing(text: str) -> Framing:
+    try:
+        return Framing(text)
+    except ValueError:
+        names = ", ".join(framing.value for framing in Framing)
+        raise UsageError(f"--framing is one of {names}, not {text!r}.") from None
+
+
+class Options(BaseOptions):
+    """What may follow C{twistd hello}.
+
+    They are the arguments of `build`, where the defaults stand; what was not given is C{None}.
+    """
+
+    optParameters: ClassVar = [
+        ["port", "p", None, "TCP port, 0 for any free one [default: 9999]",
+         _whole_number("port", 0, 65535)],
+        ["interface", "i", None, "Address to listen on, :: or 0.0.0.0 for all"
+         " [default: 127.0.0.1]"],
+        ["backlog", "b", None, "How many connections may wait to be accepted"
+         " [default: the system's maximum]", _whole_number("backlog", 1, MAXIMUM_BACKLOG)],
+        ["framing", "f", None, "What a message is: one read (stream, the tutorial's), a line, or"
+         " what the first read looks like (auto) [default: auto]", _framing],
+        ["delay", "d", None, "Seconds between reading and answering, 1 in the tutorial"
+         " [default: 0]", _seconds("delay")],
+    ]  # fmt: skip
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self["listen"] = []
+
+    def opt_listen(self, endpoint: str) -> None:
+        """Endpoint to listen on, in place of --port and --interface; may be repeated."""
+        self["listen"].append(endpoint)
+
+    def opt_version(self) -> NoReturn:
+        """Display hello_service's version and exit."""
+        print(f"hello_service {__version__}")  # noqa: T201
+        sys.exit()
+
+    def postOptions(self) -> None:
+        """Check what one option says against another.
+
+        @raises UsageError: if --listen comes with --port or --interface.
+        """
+        if self["listen"] and not self["port"] is self["interface"] is None:
+            raise UsageError(
+                "--listen says where to listen in full: leave --port and --interface out, or"
+                " write them as one more --listen, like tcp:9999:interface=127.0.0.1."
+            )
+
+
+def build(
+    reactor: Any,
+    *,
+    port: int = 9999,
+    interface: str = "127.0.0.1",
+    listen: Sequence[str] = (),
+    backlog: int = MAXIMUM_BACKLOG,
+    framing: Framing = Framing.AUTO,
+    delay: float = 0.0,
+    stderr: TextIO | None = None,
+) -> IService:
+    """Make the service of a hello daemon.
+
+    @param reactor: L{IReactorCore}, L{IReactorTime} and what the endpoints ask of it.
+    @param listen: endpoint strings, in place of C{port} and C{interface}.
+    @param backlog: connections that may wait to be accepted, for endpoints that do not say.
+    @param delay: seconds between reading and answering.
+    @param stderr: where a start that fails is explained, closed once the service runs.
+    @raises ValueError: with a sentence, if an endpoint string is wrong.
+    """
+    if not listen:
+        kind = "tcp6" if isIPv6Address(interface) else "tcp"
+        listen = [f"{kind}:{port}:interface={quoteStringArgument(interface)}"]
+    return ListeningService(
+        reactor,
+        {place: server_endpoint(reactor, place, backlog) for place in listen},
+        HelloFactory(reactor, framing, delay),
+        _announce,
+        stderr,
+    )
+
+
+def _announce(port: IListeningPort) -> None:
+    address = address_text(port.getHost())
+    _log.info("Waiting for connection... (listening on {address})", address=address)
+
+
+def makeService(options: Options) -> IService:
+    """Make the service of C{twistd hello}; a wrong endpoint ends the process with a sentence."""
+    from twisted.internet import reactor
+
+    raise_descriptor_limit()
+    # A descriptor of its own: twistd shuts the terminal's when it daemonizes, and listens after.
+    stderr = os.fdopen(os.dup(2), "w")
+    given = {name: value for name, value in options.items() if value is not None}
+    try:
+        return build(reactor, stderr=stderr, **given)
+    except ValueError as error:
+        sys.exit(str(error))
