@@ -1,0 +1,60 @@
+"""The words and exit statuses in which both commands say what went wrong."""
+
+import errno
+from enum import Enum
+
+from twisted.internet import defer, error
+
+
+class Trouble(Enum):
+    """What went wrong: the name is a word that scripts can rely on, the value the exit status."""
+
+    DNS = 3
+    """The host's name has no address."""
+    REFUSED = 4
+    """The host is there, and nothing listens at that place."""
+    UNREACHABLE = 5
+    """No connection can be made to there from here."""
+    TIMEOUT = 6
+    """Nothing came for too long."""
+    RESET = 7
+    """The peer closed or reset the connection before its time."""
+    PROTOCOL = 8
+    """The peer sent what it should not."""
+
+
+class TroubleError(Exception):
+    """One sentence about a `Trouble`, with what to do next."""
+
+    def __init__(self, trouble: Trouble, sentence: str) -> None:
+        super().__init__(sentence)
+        self.trouble = trouble
+
+
+def connect_trouble(failure: BaseException, place: str, seconds: float) -> TroubleError:
+    """Put into words why no connection to a place was made.
+
+    @param failure: what an L{IStreamClientEndpoint} or L{Deferred.addTimeout} failed with.
+    @param seconds: the time that the attempt was given.
+    """
+    match failure:
+        case error.DNSLookupError() | error.UnknownHostError() | ValueError():
+            return TroubleError(
+                Trouble.DNS, f"{place}: this name has no address: check its spelling and your DNS."
+            )
+        case error.TimeoutError() | defer.TimeoutError() | defer.CancelledError():
+            return TroubleError(
+                Trouble.TIMEOUT,
+                f"{place} did not answer within {seconds:g} seconds: check that it is up and that"
+                " no firewall drops the packets, or give it more with --timeout.",
+            )
+        case error.ConnectionRefusedError() | error.ConnectError(osError=errno.ENOENT):
+            return TroubleError(
+                Trouble.REFUSED,
+                f"{place} refused: nothing listens there; start the server, or check the address.",
+            )
+    reason = str(failure).rstrip(".")
+    return TroubleError(
+        Trouble.UNREACHABLE,
+        f"{place} cannot be reached ({reason}): check the address and this machine's network.",
+    )
