@@ -1,10 +1,8 @@
 """The daemon: what `twistd hello` can be told, and the service made of it."""
 
-import math
 import os
 import sys
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Sequence
 from typing import Any, ClassVar, NoReturn, TextIO
 
 from twisted.application.service import IService
@@ -20,28 +18,10 @@ from hello_service.address import address_text
 from hello_service.conversation import Framing
 from hello_service.daemon.limits import raise_descriptor_limit
 from hello_service.daemon.listening import MAXIMUM_BACKLOG, ListeningService, server_endpoint
+from hello_service.options import BadValue, seconds, whole_number
 from hello_service.server import HelloFactory
 
 _log = Logger()
-
-
-def _whole_number(name: str, least: int, most: int) -> Callable[[str], int]:
-    def coerce(text: str) -> int:
-        if text.isascii() and text.isdigit() and least <= int(text) <= most:
-            return int(text)
-        raise UsageError(f"--{name} is a whole number from {least} to {most}, not {text!r}.")
-
-    return coerce
-
-
-def _seconds(name: str) -> Callable[[str], float]:
-    def coerce(text: str) -> float:
-        with suppress(ValueError):
-            if 0 <= float(text) < math.inf:
-                return float(text)
-        raise UsageError(f"--{name} is a number of seconds from 0 up, not {text!r}.")
-
-    return coerce
 
 
 def _framing(text: str) -> Framing:
@@ -49,7 +29,7 @@ def _framing(text: str) -> Framing:
         return Framing(text)
     except ValueError:
         names = ", ".join(framing.value for framing in Framing)
-        raise UsageError(f"--framing is one of {names}, not {text!r}.") from None
+        raise BadValue(f"{text!r} is not one of {names}.") from None
 
 
 class Options(BaseOptions):
@@ -60,15 +40,15 @@ class Options(BaseOptions):
 
     optParameters: ClassVar = [
         ["port", "p", None, "TCP port, 0 for any free one [default: 9999]",
-         _whole_number("port", 0, 65535)],
+         whole_number(0, 65535)],
         ["interface", "i", None, "Address to listen on, :: or 0.0.0.0 for all"
          " [default: 127.0.0.1]"],
         ["backlog", "b", None, "How many connections may wait to be accepted"
-         " [default: the system's maximum]", _whole_number("backlog", 1, MAXIMUM_BACKLOG)],
+         " [default: the system's maximum]", whole_number(1, MAXIMUM_BACKLOG)],
         ["framing", "f", None, "What a message is: one read (stream, the tutorial's), a line, or"
          " what the first read looks like (auto) [default: auto]", _framing],
         ["delay", "d", None, "Seconds between reading and answering, 1 in the tutorial"
-         " [default: 0]", _seconds("delay")],
+         " [default: 0]", seconds],
     ]  # fmt: skip
 
     def __init__(self) -> None:
@@ -81,7 +61,7 @@ class Options(BaseOptions):
 
     def opt_version(self) -> NoReturn:
         """Display hello_service's version and exit."""
-        print(f"hello_service {__version__}")  # noqa: T201
+        print(f"hello_service {__version__}")
         sys.exit()
 
     def postOptions(self) -> None:

@@ -24,10 +24,10 @@ class Trouble(Enum):
 
 
 class TroubleError(Exception):
-    """One sentence about a `Trouble`, with what to do next."""
+    """A `Trouble` and one sentence about it, with what to do next."""
 
     def __init__(self, trouble: Trouble, sentence: str) -> None:
-        super().__init__(sentence)
+        super().__init__(f"{trouble.name}: {sentence}")
         self.trouble = trouble
 
 

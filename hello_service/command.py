@@ -1,0 +1,44 @@
+"""How both commands run and end."""
+
+import os
+import sys
+from collections.abc import Callable, Coroutine
+from typing import Any, NoReturn
+
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.task import react
+
+from hello_service.trouble import TroubleError
+
+INTERRUPTED = 130
+"""The exit status after Ctrl+C, as shells have it: 128 and the number of SIGINT."""
+BROKEN_PIPE = 141
+"""The exit status when nobody reads the output: 128 and the number of SIGPIPE."""
+
+Main = Callable[[Any], Coroutine[Deferred[Any], Any, int]]
+
+
+async def _guard(reactor: Any, program: str, main: Main) -> NoReturn:
+    running = Deferred.fromCoroutine(main(reactor))
+    reactor.addSystemEventTrigger("before", "shutdown", running.cancel)
+    try:
+        status = await running
+    except TroubleError as error:
+        print(f"{program}: {error}", file=sys.stderr)
+        status = error.trouble.value
+    except CancelledError:
+        status = INTERRUPTED
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # for the interpreter's last flush
+        status = BROKEN_PIPE
+    sys.exit(status)
+
+
+def run(program: str, main: Main) -> NoReturn:
+    """Run a command in a reactor to its end, then exit.
+
+    @param main: takes the reactor, returns the exit status. A L{TroubleError} from it is printed
+        on standard error as C{program: WORD: sentence} and gives its own status.
+    """
+    sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    react(_guard, (program, main))
