@@ -1,7 +1,6 @@
 """The hello language, without I/O: bytes in, the bytes owed out (docs/protocol.md states it)."""
 
 import re
-from codecs import utf_8_decode
 from enum import Enum
 
 READ_SIZE = 1024
@@ -13,6 +12,11 @@ LINE_TOO_LONG = b"A line has at most %d bytes: send a shorter one.\r\n" % READ_S
 # allowed byte. The pattern starts with a literal so that the search is a memchr.
 _OVERLONG = re.compile(rb"\n[^\n]{%d}(?!\r?(?:\n|\Z))" % READ_SIZE)
 _EXIT = re.compile(rb"\nexit\r?\n")
+# All that begins a character of UTF-8 without ending it (RFC 3629, section 4).
+_CUT_CHARACTER = re.compile(
+    rb"(?:[\xc2-\xf4]|\xe0[\xa0-\xbf]|[\xe1-\xec\xee\xef][\x80-\xbf]|\xed[\x80-\x9f]"
+    rb"|\xf0[\x90-\xbf][\x80-\xbf]?|[\xf1-\xf3][\x80-\xbf]{1,2}|\xf4[\x80-\x8f][\x80-\xbf]?)\Z"
+)
 
 
 class Framing(Enum):
@@ -79,14 +83,11 @@ class Conversation:
         if self._held:
             data = self._held + data
             self._held = b""
-        if data[-1] >= 0x80:
-            # Strict only about a character that the end cuts off: its bytes stay unconsumed.
-            tail = data[-3:]
-            cut = len(tail) - utf_8_decode(tail, "replace")[1]
-            if cut:
-                data, self._held = data[:-cut], data[-cut:]
-                if not data:
-                    return b""
+        if data[-1] >= 0x80 and (cut := _CUT_CHARACTER.search(data[-3:])):
+            self._held = cut[0]
+            data = data[: -len(cut[0])]
+            if not data:
+                return b""
         return b"Hello, %b!" % data
 
     def _answer_lines(self, data: bytes) -> bytes:

@@ -56,14 +56,18 @@ class HelloProtocol(Protocol):
         self.transport.write(self._conversation.greeting)
 
     def dataReceived(self, data: bytes) -> None:
+        if self._conversation.finished:  # the peer lingers
+            return
         if self._delay:
             self._answer_later(data)
         else:
             self._answer(data)
 
     def readConnectionLost(self) -> None:
-        self.transport.write(self._conversation.end())
-        self._close()
+        if not self._conversation.finished:
+            self.transport.write(self._conversation.end())
+            self.transport.unregisterProducer()
+        self.transport.loseConnection()
 
     def writeConnectionLost(self) -> None:
         self._timer = self._clock.callLater(LINGER, self.transport.abortConnection)
@@ -100,7 +104,7 @@ class HelloProtocol(Protocol):
     def _answer_now(self) -> None:
         data, self._unanswered = self._unanswered, b""
         self._answer(data)
-        if not self._congested:
+        if not self._congested and not self._conversation.finished:
             self.transport.resumeProducing()
 
     def _close(self) -> None:
