@@ -133,14 +133,17 @@ async def _ping(
     return 0 if len(times) == count else MISSING
 
 
-async def _main(parser: ArgumentParser, options: Namespace, reactor: Any) -> int:
+async def greet(options: Namespace, reactor: Any) -> int:
+    """Do what the parsed options say; return the exit status."""
     endpoint: IStreamClientEndpoint
     if options.connect:
         place = options.connect
         try:
             endpoint = clientFromString(reactor, place)
         except Exception as error:
-            parser.error(f"{place!r} is not an endpoint ({error}): write one like tcp:HOST:9999.")
+            raise BadValue(
+                f"{place!r} is not an endpoint ({error}): write one like tcp:HOST:9999."
+            ) from error
     else:
         host, port = options.host or "127.0.0.1", options.port or 9999
         place = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
@@ -151,7 +154,7 @@ async def _main(parser: ArgumentParser, options: Namespace, reactor: Any) -> int
         interval = 1.0 if options.interval is None else options.interval
         return await _ping(caller, names, options.count, interval, reactor)
     if names == ["-"]:
-        return await _converse(caller, _input_names(parser, reactor))
+        return await _converse(caller, _input_names(reactor))
     return await _converse(caller, _each(names))
 
 
@@ -160,7 +163,7 @@ async def _each(names: list[str]) -> AsyncIterator[str]:
         yield name
 
 
-async def _input_names(parser: ArgumentParser, reactor: Any) -> AsyncIterator[str]:
+async def _input_names(reactor: Any) -> AsyncIterator[str]:
     async for line in InputLines(reactor, sys.stdin.fileno()):
         match line.decode(errors="surrogateescape").strip():
             case "":
@@ -168,10 +171,7 @@ async def _input_names(parser: ArgumentParser, reactor: Any) -> AsyncIterator[st
             case "exit":
                 break
             case name:
-                try:
-                    yield _name(name)
-                except BadValue as error:
-                    parser.error(str(error))
+                yield _name(name)
 
 
 def _name(text: str) -> str:
@@ -182,8 +182,8 @@ def _name(text: str) -> str:
     return text
 
 
-def main(arguments: Sequence[str] | None = None) -> NoReturn:
-    """Greet a server, print its answers, exit with 0 or what docs/client.md lists."""
+def parse(arguments: Sequence[str] | None = None) -> Namespace:
+    """Parse the command line; what is wrong with it ends the process with status 2."""
     parser = ArgumentParser(
         PROGRAM, description="Connect to a hello server, say each NAME, print the answers."
     )
@@ -225,4 +225,9 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         parser.error("--interval goes with --count: say how many with it.")
     if "-" in options.names and (options.count or len(options.names) > 1):
         parser.error("- reads all names from standard input: leave other names and --count out.")
-    run(PROGRAM, partial(_main, parser, options))
+    return options
+
+
+def main() -> NoReturn:
+    """Greet a server, print its answers, exit with 0 or what docs/client.md lists."""
+    run(PROGRAM, partial(greet, parse()))

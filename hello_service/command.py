@@ -8,8 +8,11 @@ from typing import Any, NoReturn
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import react
 
+from hello_service.options import BadValue
 from hello_service.trouble import TroubleError
 
+USAGE = 2
+"""The exit status after a wrong use, which is argparse's."""
 INTERRUPTED = 130
 """The exit status after Ctrl+C, as shells have it: 128 and the number of SIGINT."""
 BROKEN_PIPE = 141
@@ -26,6 +29,9 @@ async def _guard(reactor: Any, program: str, main: Main) -> NoReturn:
     except TroubleError as error:
         print(f"{program}: {error}", file=sys.stderr)
         status = error.trouble.value
+    except BadValue as error:
+        print(f"{program}: error: {error}", file=sys.stderr)
+        status = USAGE
     except CancelledError:
         status = INTERRUPTED
     except BrokenPipeError:

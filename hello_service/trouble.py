@@ -42,7 +42,7 @@ def connect_trouble(failure: BaseException, place: str, seconds: float) -> Troub
             return TroubleError(
                 Trouble.DNS, f"{place}: this name has no address: check its spelling and your DNS."
             )
-        case error.TimeoutError() | defer.TimeoutError() | defer.CancelledError():
+        case error.TimeoutError() | error.TCPTimedOutError() | defer.TimeoutError():
             return TroubleError(
                 Trouble.TIMEOUT,
                 f"{place} did not answer within {seconds:g} seconds: check that it is up and that"
