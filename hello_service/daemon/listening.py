@@ -76,8 +76,8 @@ def _explain_listening(place: str, error: BaseException | None) -> str:
         error = error.socketError
         if host:
             place = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-    match getattr(error, "errno", None):
-        case errno.EADDRINUSE:
+    match getattr(error, "errno", error):
+        case errno.EADDRINUSE | "Cannot acquire lock":
             show = f"-ltn 'sport = :{port}'" if isinstance(port, int) else "-lx"
             return (
                 f"{place} is in use by another program: `ss -p {show}` shows which; stop that one"

@@ -1,0 +1,160 @@
+import errno
+import os
+import socket
+from io import StringIO
+
+from twisted.internet.defer import Deferred
+from twisted.internet.error import CannotListenError
+from twisted.internet.interfaces import (
+    IListeningPort,
+    IProtocolFactory,
+    IStreamServerEndpoint,
+)
+from twisted.internet.protocol import Factory
+from twisted.internet.testing import MemoryReactor
+from twisted.logger import capturedLogs
+from twisted.python.failure import Failure
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface import implementer
+
+from hello_service.daemon.listening import (
+    MAXIMUM_BACKLOG,
+    CannotStart,
+    ListeningService,
+    server_endpoint,
+)
+
+
+@implementer(IStreamServerEndpoint)
+class SlowEndpoint:
+    """Listens when the test says so."""
+
+    def __init__(self) -> None:
+        self.outcome: Deferred[IListeningPort] = Deferred()
+
+    def listen(self, protocolFactory: IProtocolFactory) -> Deferred[IListeningPort]:
+        return self.outcome
+
+
+class ServerEndpointTests(SynchronousTestCase):
+    def backlog(self, description: str, *backlog: int) -> int:
+        reactor = MemoryReactor()
+        server_endpoint(reactor, description, *backlog).listen(Factory())
+        found: int = (reactor.tcpServers + reactor.unixServers)[0][2]
+        return found
+
+    def test_backlog(self) -> None:
+        self.assertEqual(self.backlog("tcp:9999"), MAXIMUM_BACKLOG)
+        self.assertEqual(self.backlog("tcp:9999", 7), 7)
+        self.assertEqual(self.backlog("unix:/run/hello", 7), 7)
+
+    def test_its_own_backlog_wins(self) -> None:
+        self.assertEqual(self.backlog("tcp:9999:backlog=5", 7), 5)
+        self.assertEqual(self.backlog("tcp:9999:127.0.0.1:5", 7), 5)
+
+    def assert_wrong(self, description: str, *words: str) -> None:
+        sentence = str(self.assertRaises(ValueError, server_endpoint, None, description))
+        for word in (repr(description), *words):
+            self.assertIn(word, sentence)
+
+    def test_what_is_not_an_endpoint(self) -> None:
+        for description in ("", "9999", "tcp", "tcp:http", "nosuch:1", "tcp:1:nosuch=1", "tcp:1:="):
+            self.assert_wrong(description, "tcp:9999", "unix:")
+
+    def test_a_missing_systemd_socket(self) -> None:
+        for description in ("systemd:domain=INET:index=7", "systemd:domain=INET:name=hello"):
+            self.assert_wrong(description, "systemd-socket-activate")
+
+
+class ListeningServiceTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.reactor = MemoryReactor()
+        self.stderr = StringIO()
+        self.ports: list[IListeningPort] = []
+
+    def service(self, **endpoints: IStreamServerEndpoint) -> ListeningService:
+        return ListeningService(self.reactor, endpoints, Factory(), self.ports.append, self.stderr)
+
+    def test_listens_on_every_endpoint(self) -> None:
+        service = self.service(
+            a=server_endpoint(self.reactor, "tcp:80"), b=server_endpoint(self.reactor, "tcp:81")
+        )
+        service.privilegedStartService()
+        self.assertEqual([server[0] for server in self.reactor.tcpServers], [80, 81])
+        self.assertEqual(len(self.ports), 2)
+        self.assertFalse(self.stderr.closed)
+        service.startService()
+        self.assertEqual(len(self.ports), 2)
+        self.assertTrue(service.running)
+        self.assertTrue(self.stderr.closed)
+
+    def test_stops_listening_and_starts_again(self) -> None:
+        service = self.service(a=server_endpoint(self.reactor, "tcp:80"))
+        service.startService()
+        self.successResultOf(service.stopService())
+        self.assertFalse(service.running)
+        self.assertEqual(len(self.ports), 1)
+        service.startService()
+        self.assertEqual(len(self.ports), 2)
+
+    def test_without_a_terminal(self) -> None:
+        service = ListeningService(
+            self.reactor, {"a": SlowEndpoint()}, Factory(), self.ports.append
+        )
+        service.startService()
+        self.assertTrue(service.running)
+
+    def fail(self, error: Exception, place: str = "tcp:9999") -> str:  # type: ignore[override]
+        """Start a service whose endpoint fails; return the sentence."""
+        stderr = StringIO()
+        endpoint = SlowEndpoint()
+        endpoint.outcome.errback(Failure(error))
+        service = ListeningService(
+            self.reactor, {place: endpoint}, Factory(), self.ports.append, stderr
+        )
+        with capturedLogs() as events:
+            raised = self.assertRaises(CannotStart, service.startService)
+        self.assertFalse(service.running)
+        sentence = stderr.getvalue()
+        self.assertEqual(sentence.count("\n"), 1)
+        self.assertEqual(str(raised) + "\n", sentence)
+        self.assertEqual(events[0]["sentence"] + "\n", sentence)
+        return sentence
+
+    def test_every_reason_not_to_listen(self) -> None:
+        for number, host, port, words in (
+            (errno.EADDRINUSE, "127.0.0.1", 80, ["127.0.0.1:80 is in use", "'sport = :80'"]),
+            (errno.EADDRINUSE, "::1", 80, ["[::1]:80 is in use", "'sport = :80'"]),
+            (errno.EADDRINUSE, None, b"/run/hello", ["tcp:9999 is in use", "ss -p -lx"]),
+            (errno.EACCES, "127.0.0.1", 80, ["127.0.0.1:80", "1024", "CAP_NET_BIND_SERVICE"]),
+            (errno.EADDRNOTAVAIL, "192.0.2.1", 80, ["192.0.2.1:80", "ip address"]),
+            (socket.EAI_NONAME, "nosuch", 80, ["nosuch:80", "ip address"]),
+            (errno.ENOENT, None, b"/nosuch/hello", ["tcp:9999", "make the folder"]),
+            (errno.EACCES, None, b"/root/hello", ["tcp:9999", "may not write"]),
+            (errno.EIO, "", 80, ["tcp:9999", os.strerror(errno.EIO)]),
+        ):
+            reason = OSError(number, os.strerror(number) if number > 0 else "unknown")
+            sentence = self.fail(CannotListenError(host, port, reason))
+            for word in words:
+                self.assertIn(word, sentence)
+
+    def test_a_lock_that_is_held(self) -> None:
+        error = CannotListenError(None, b"/run/hello", "Cannot acquire lock")
+        self.assertIn("is in use", self.fail(error, "unix:/run/hello"))
+
+    def test_any_other_error(self) -> None:
+        self.assertIn("0-65535", self.fail(OverflowError("bind(): port must be 0-65535.")))
+        self.assertIn("make the folder", self.fail(FileNotFoundError(errno.ENOENT, "lock")))
+
+    def test_ends_the_process_as_twistd_and_the_interpreter_expect(self) -> None:
+        self.assertTrue(issubclass(CannotStart, Exception))
+        self.assertTrue(issubclass(CannotStart, SystemExit))
+        self.assertEqual(CannotStart("sentence").code, 1)
+
+    def test_a_late_failure_stops_the_reactor(self) -> None:
+        endpoint = SlowEndpoint()
+        self.service(a=endpoint).startService()
+        with capturedLogs() as events:
+            endpoint.outcome.errback(Failure(OSError(errno.EIO, "broken")))
+        self.assertTrue(self.reactor.hasStopped)
+        self.assertIn("broken", events[0]["sentence"])

@@ -1,0 +1,136 @@
+from contextlib import redirect_stdout
+from io import StringIO
+from typing import Any
+
+from twisted.application.service import IServiceMaker
+from twisted.internet.testing import MemoryReactorClock, StringTransport
+from twisted.logger import capturedLogs, formatEvent
+from twisted.plugin import getPlugins
+from twisted.python.usage import UsageError
+from twisted.trial.unittest import SynchronousTestCase, TestCase
+
+from hello_service import __version__
+from hello_service.conversation import Framing
+from hello_service.daemon.listening import MAXIMUM_BACKLOG
+from hello_service.server import HelloFactory
+from hello_service.service import Options, build, makeService
+
+
+def parsed(*arguments: str) -> Options:
+    options = Options()
+    options.parseOptions(arguments)
+    return options
+
+
+class OptionsTests(SynchronousTestCase):
+    def test_what_was_given(self) -> None:
+        options = parsed(
+            *("--port", "0", "--interface", "::", "--backlog", "5"),
+            *("--framing", "line", "--delay", "0.5"),
+        )
+        self.assertEqual(
+            options,
+            {
+                "port": 0,
+                "interface": "::",
+                "backlog": 5,
+                "framing": Framing.LINE,
+                "delay": 0.5,
+                "listen": [],
+            },
+        )
+
+    def test_nothing_given(self) -> None:
+        self.assertEqual([value for value in parsed().values() if value], [])
+
+    def test_listen_repeats(self) -> None:
+        self.assertEqual(parsed("--listen=tcp:1", "--listen=unix:a")["listen"], ["tcp:1", "unix:a"])
+        self.assertEqual(parsed()["listen"], [])
+
+    def test_wrong_uses(self) -> None:
+        for arguments in (
+            ["--port", "65536"],
+            ["--port", "http"],
+            ["--port", "-1"],
+            ["--backlog", "0"],
+            ["--framing", "json"],
+            ["--delay", "-1"],
+            ["--delay", "nan"],
+            ["--listen", "tcp:1", "--port", "0"],
+            ["--listen", "tcp:1", "--interface", "::"],
+            ["--nosuch"],
+            ["stray"],
+        ):
+            self.assertRaises(UsageError, parsed, *arguments)
+
+    def test_version(self) -> None:
+        output = StringIO()
+        with redirect_stdout(output):
+            self.assertFalse(self.assertRaises(SystemExit, parsed, "--version").code)
+        self.assertEqual(output.getvalue(), f"hello_service {__version__}\n")
+
+
+class BuildTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.reactor = MemoryReactorClock()
+
+    def listen(self, **arguments: Any) -> tuple[Any, ...]:
+        """Start a service; return its only server's port, factory, backlog and interface."""
+        build(self.reactor, **arguments).startService()
+        (server,) = self.reactor.tcpServers
+        found: tuple[Any, ...] = server
+        return found
+
+    def test_the_tutorials_place(self) -> None:
+        port, factory, backlog, interface = self.listen()
+        self.assertEqual((port, backlog, interface), (9999, MAXIMUM_BACKLOG, "127.0.0.1"))
+        self.assertIsInstance(factory, HelloFactory)
+
+    def test_another_place(self) -> None:
+        port, _, backlog, interface = self.listen(port=0, interface="0.0.0.0", backlog=5)
+        self.assertEqual((port, backlog, interface), (0, 5, "0.0.0.0"))
+
+    def test_ipv6(self) -> None:
+        self.assertEqual(self.listen(interface="::1")[3], "::1")
+
+    def test_endpoints(self) -> None:
+        build(self.reactor, listen=["tcp:1", "unix:/run/hello"]).startService()
+        self.assertEqual(len(self.reactor.tcpServers), 1)
+        self.assertEqual(self.reactor.unixServers[0][0], "/run/hello")
+
+    def test_a_wrong_endpoint(self) -> None:
+        self.assertRaises(ValueError, build, self.reactor, listen=["nosuch:1"])
+
+    def test_framing_and_delay(self) -> None:
+        factory = self.listen(framing=Framing.LINE, delay=1.0)[1]
+        transport = StringTransport()
+        transport.bufferSize = 65536  # type: ignore[attr-defined]
+        protocol = factory.buildProtocol(None)
+        protocol.makeConnection(transport)
+        self.assertEqual(transport.value(), b"Welcome!\r\n")
+        protocol.dataReceived(b"a\n")
+        self.reactor.advance(1)
+        self.assertEqual(transport.value(), b"Welcome!\r\nHello, a!\n")
+
+    def test_says_that_it_waits(self) -> None:
+        with capturedLogs() as events:
+            self.listen()
+        (event,) = events
+        self.assertEqual(
+            formatEvent(event), f"Waiting for connection... (listening on {event['address']})"
+        )
+
+
+class PluginTests(TestCase):
+    async def test_twistd_finds_it(self) -> None:
+        (maker,) = [plugin for plugin in getPlugins(IServiceMaker) if plugin.tapname == "hello"]
+        self.assertIs(maker.options, Options)
+        service = maker.makeService(parsed("--port", "0"))
+        with capturedLogs() as events:
+            service.startService()
+        await service.stopService()
+        self.assertIn("127.0.0.1:", events[-1]["address"])
+
+    def test_a_wrong_endpoint_ends_the_process(self) -> None:
+        raised = self.assertRaises(SystemExit, makeService, parsed("--listen", "nosuch:1"))
+        self.assertIn("'nosuch:1' is not an endpoint", str(raised.code))
