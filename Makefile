@@ -1,0 +1,38 @@
+# The commands of the README. They need Python 3.11 or newer, make and a package index.
+
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: run test lint clean
+
+run: .venv/run.stamp
+	$(BIN)/twistd --nodaemon --pidfile= hello --port 9999
+
+test: .venv/test.stamp lint
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest -p no:twisted
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
+	$(BIN)/python -W error::ResourceWarning -m twisted.trial --reporter=bwverbose tests
+	$(BIN)/pytest tests/sockets
+
+lint: .venv/test.stamp
+	$(BIN)/ruff format --check --quiet
+	$(BIN)/ruff check --quiet
+	$(BIN)/mypy hello_service twisted tests
+
+.venv/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "This needs Python 3.11 or newer: say which one, as in make PYTHON=python3.12."; exit 1; }
+	$(PYTHON) -m venv .venv
+
+.venv/run.stamp: .venv/bin/python setup.cfg pyproject.toml
+	$(BIN)/pip install --quiet --editable .
+	touch $@
+
+.venv/test.stamp: .venv/bin/python setup.cfg pyproject.toml
+	$(BIN)/pip install --quiet --editable '.[test]'
+	touch $@ .venv/run.stamp
+
+clean:
+	rm -rf .venv build dist *.egg-info

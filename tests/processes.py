@@ -1,0 +1,127 @@
+"""Real processes for tests: what they print, waited for without a sleep."""
+
+import os
+import re
+import select
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from shutil import which
+from typing import Self
+
+from twisted.trial.unittest import SkipTest
+
+PATIENCE = 30
+"""Seconds after which a process that says nothing has hung."""
+
+
+def program(name: str) -> str:
+    """Find a program, the interpreter's neighbours first; without it the test is skipped, and
+    fails where CI is set, since nothing may be missing there."""
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+    found = which(name, path=path)
+    if found:
+        return found
+    if "CI" in os.environ:
+        raise AssertionError(f"{name} is not installed")
+    raise SkipTest(f"{name} is not installed")
+
+
+def run(*command: str, **options: object) -> subprocess.CompletedProcess[str]:
+    """Run a command to its end."""
+    return subprocess.run(  # type: ignore[call-overload, no-any-return]
+        [program(command[0]), *command[1:]],
+        **{"capture_output": True, "text": True, "timeout": PATIENCE, **options},
+    )
+
+
+def wait_for_end(pid: int) -> None:
+    """Wait until a process that is no child of ours has ended."""
+    try:
+        descriptor = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return
+    try:
+        ready, _, _ = select.select([descriptor], [], [], PATIENCE)
+        if not ready:
+            raise AssertionError(f"process {pid} does not end")
+    finally:
+        os.close(descriptor)
+
+
+class Daemon:
+    """C{twistd -n hello}, or another such command, in a folder for as long as the context lasts.
+
+    @ivar output: the lines that it has printed so far.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *arguments: str,
+        command: tuple[str, ...] = ("twistd", "--nodaemon"),
+        **options: object,
+    ) -> None:
+        self.output: list[str] = []
+        self._printed = threading.Condition()
+        self._ended = False
+        self.process: subprocess.Popen[str] = subprocess.Popen(  # type: ignore[call-overload]
+            [program(command[0]), *command[1:], "hello", *(arguments or ("--port=0",))],
+            **{
+                "cwd": folder,
+                "stdout": subprocess.PIPE,
+                "stderr": subprocess.STDOUT,
+                "text": True,
+                **options,
+            },
+        )
+        self._reader = threading.Thread(target=self._read)
+        self._reader.start()
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            with self._printed:
+                self.output.append(line)
+                self._printed.notify_all()
+        with self._printed:
+            self._ended = True
+            self._printed.notify_all()
+
+    def wait_for(self, pattern: str, count: int = 1) -> re.Match[str]:
+        """Wait until so many lines match; return the last match."""
+        found: list[re.Match[str]] = []
+
+        def enough() -> bool:
+            found[:] = [match for line in self.output if (match := re.search(pattern, line))]
+            return len(found) >= count or self._ended
+
+        with self._printed:
+            self._printed.wait_for(enough, PATIENCE)
+        if len(found) < count:
+            raise AssertionError(f"no {pattern!r} in:\n{''.join(self.output)}")
+        return found[count - 1]
+
+    def port(self) -> int:
+        """The TCP port that it got."""
+        return int(self.wait_for(r"Waiting for connection\.\.\. .*:(\d+)\)")[1])
+
+    def stop(self, number: int = signal.SIGTERM) -> int:
+        """Send a signal; return the exit status."""
+        self.process.send_signal(number)
+        status = self.process.wait(PATIENCE)
+        self._reader.join()
+        return status
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        self._reader.join()
+        assert self.process.stdout is not None
+        self.process.stdout.close()

@@ -1,0 +1,263 @@
+"""The daemon as a process, under the real twistd."""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+from pathlib import Path
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from hello_service import __version__
+from tests.processes import PATIENCE, Daemon, program, run, wait_for_end
+
+
+class TwistdTestCase(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.folder = Path(self.mktemp())
+        self.folder.mkdir(parents=True)
+
+    def daemon(self, *arguments: str, twistd: tuple[str, ...] = ()) -> Daemon:
+        command = ("twistd", "--nodaemon", *twistd)
+        return self.enterContext(Daemon(self.folder, *arguments, command=command))
+
+    def talk(self, port: int, host: str = "127.0.0.1") -> None:
+        with socket.create_connection((host, port), PATIENCE) as client:
+            self.assert_talks(client)
+
+    def assert_talks(self, client: socket.socket) -> None:
+        self.assertEqual(client.recv(1024), b"Welcome!")
+        for name in (b"Michael", b"Tracy", b"Sarah"):
+            client.sendall(name)
+            self.assertEqual(client.recv(1024), b"Hello, " + name + b"!")
+        client.sendall(b"exit")
+        self.assertEqual(client.recv(1024), b"")
+
+
+class ForegroundTests(TwistdTestCase):
+    def test_logs_what_the_tutorial_prints(self) -> None:
+        daemon = self.daemon()
+        port = daemon.port()
+        with socket.create_connection(("127.0.0.1", port), PATIENCE) as client:
+            local = client.getsockname()[1]
+            self.assert_talks(client)
+        daemon.wait_for("closed")
+        self.assertEqual(daemon.stop(), -signal.SIGTERM)
+        ours = [
+            match[1]
+            for line in daemon.output
+            if (match := re.search(r"\[hello_service\S+#info\] (.*)", line))
+        ]
+        self.assertEqual(
+            ours,
+            [
+                f"Waiting for connection... (listening on 127.0.0.1:{port})",
+                f"Accept new connection from 127.0.0.1:{local}...",
+                f"Connection from 127.0.0.1:{local} closed.",
+            ],
+        )
+
+    def test_ctrl_c(self) -> None:
+        daemon = self.daemon()
+        with socket.create_connection(("127.0.0.1", daemon.port()), PATIENCE) as client:
+            client.recv(8)
+            self.assertEqual(daemon.stop(signal.SIGINT), -signal.SIGINT)
+        self.assertNotIn("Traceback", "".join(daemon.output))
+        self.assertEqual(list(self.folder.iterdir()), [])
+
+    def test_ipv6(self) -> None:
+        daemon = self.daemon("--port=0", "--interface=::1")
+        self.talk(daemon.port(), "::1")
+        daemon.wait_for(r"Waiting for connection\.\.\. \(listening on \[::1\]:\d+\)")
+        daemon.wait_for(r"Accept new connection from \[::1\]:\d+\.\.\.")
+        daemon.wait_for(r"Connection from \[::1\]:\d+ closed\.")
+
+    def test_every_address_of_both_families(self) -> None:
+        port = self.daemon("--port=0", "--interface=::").port()
+        self.talk(port, "::1")
+        self.talk(port, "127.0.0.1")
+
+    def test_several_endpoints(self) -> None:
+        daemon = self.daemon(
+            "--listen=tcp:0:interface=127.0.0.1", "--listen=unix:hello.sock:mode=600"
+        )
+        daemon.wait_for("Waiting for connection", count=2)
+        self.talk(daemon.port())
+        with socket.socket(socket.AF_UNIX) as client:
+            client.settimeout(PATIENCE)
+            client.connect(os.path.relpath(self.folder / "hello.sock"))
+            self.assert_talks(client)
+        daemon.wait_for(r"Accept new connection from unix:'?'?\.\.\.")
+        daemon.stop()
+        self.assertEqual(list(self.folder.iterdir()), [])
+
+    def test_syslog(self) -> None:
+        daemon = self.daemon("--listen=unix:hello.sock", twistd=("--syslog", "--prefix=hello"))
+        with socket.socket(socket.AF_UNIX) as client:
+            self.wait_for_socket(client, self.folder / "hello.sock", daemon)
+            self.assert_talks(client)
+        self.assertEqual(daemon.stop(), -signal.SIGTERM)
+
+    def wait_for_socket(self, client: socket.socket, path: Path, daemon: Daemon) -> None:
+        """Connect as soon as a daemon whose log is elsewhere listens."""
+        client.settimeout(PATIENCE)
+        while daemon.process.poll() is None:
+            try:
+                client.connect(os.path.relpath(path))
+            except (FileNotFoundError, ConnectionRefusedError):
+                os.sched_yield()
+            else:
+                return
+        self.fail("the daemon has ended")
+
+    def test_twist(self) -> None:
+        command = ("twist", "--log-format=text")
+        daemon = self.enterContext(Daemon(self.folder, command=command))
+        self.talk(daemon.port())
+        self.assertEqual(daemon.stop(), -signal.SIGTERM)
+
+    def test_help_and_version(self) -> None:
+        self.assertIn("hello ", run("twistd", "--help").stdout)
+        self.assertIn("--framing", run("twistd", "hello", "--help").stdout)
+        self.assertIn(__version__, run("twistd", "hello", "--version").stdout)
+
+
+class DaemonizedTests(TwistdTestCase):
+    def setUp(self) -> None:
+        super().setUp()
+        self.pidfile = self.folder / "hello.pid"
+        self.logfile = self.folder / "hello.log"
+
+    def start(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return run(
+            *("twistd", "--pidfile", "hello.pid", "--logfile", "hello.log"),
+            *("hello", *(arguments or ("--port=0",))),
+            cwd=self.folder,
+        )
+
+    def kill(self, pid: int) -> None:
+        try:
+            os.kill(pid, signal.SIGKILL)
+        except ProcessLookupError:
+            return
+        wait_for_end(pid)
+
+    def test_lives_until_sigterm(self) -> None:
+        started = self.start()
+        self.assertEqual((started.returncode, started.stdout, started.stderr), (0, "", ""))
+        pid = int(self.pidfile.read_text())
+        self.addCleanup(self.kill, pid)
+        match = re.search(r"listening on 127\.0\.0\.1:(\d+)", self.logfile.read_text())
+        assert match is not None
+        self.talk(int(match[1]))
+
+        again = self.start()
+        self.assertEqual(again.returncode, 1)
+        self.assertIn(str(pid), again.stdout + again.stderr)
+        self.assertEqual(int(self.pidfile.read_text()), pid)
+        self.talk(int(match[1]))
+
+        os.kill(pid, signal.SIGTERM)
+        wait_for_end(pid)
+        self.assertFalse(self.pidfile.exists())
+        self.assertNotIn("Traceback", self.logfile.read_text())
+
+    def test_a_failed_start_is_told_on_the_terminal(self) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as other:
+            port = other.getsockname()[1]
+            started = self.start(f"--port={port}")
+        self.assertEqual(started.returncode, 1)
+        sentence = started.stderr.splitlines()[0]
+        self.assertRegex(sentence, rf"^127\.0\.0\.1:{port} is in use .*\.$")
+        self.assertNotIn("Traceback", started.stderr + started.stdout)
+        self.assertFalse(self.pidfile.exists())
+        self.assertIn(sentence, self.logfile.read_text())
+
+
+class CannotStartTests(TwistdTestCase):
+    def refuse(self, *arguments: str, prefix: tuple[str, ...] = ()) -> str:
+        """Start what cannot start; return the sentence."""
+        command = [*prefix, program("twistd"), "--nodaemon", "hello", *arguments]
+        started = run(*command, cwd=self.folder)
+        self.assertEqual(started.returncode, 1, started.stdout)
+        self.assertNotIn("Traceback", started.stdout + started.stderr)
+        self.assertEqual(started.stderr.count("\n"), 1, started.stderr)
+        self.assertEqual(list(self.folder.iterdir()), [])
+        return started.stderr
+
+    def test_a_port_in_use(self) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as other:
+            port = other.getsockname()[1]
+            sentence = self.refuse(f"--port={port}")
+        self.assertIn(f"127.0.0.1:{port} is in use", sentence)
+        self.assertIn(f"`ss -p -ltn 'sport = :{port}'`", sentence)
+
+    def test_a_port_in_use_by_another_daemon(self) -> None:
+        port = self.daemon(twistd=("--pidfile=",)).port()
+        self.assertIn("is in use", self.refuse(f"--port={port}"))
+
+    def test_below_1024_without_the_right(self) -> None:
+        sentence = self.refuse(
+            f"--port={free_low_port()}",
+            prefix=("setpriv", "--bounding-set=-net_bind_service", "--"),
+        )
+        self.assertIn("CAP_NET_BIND_SERVICE", sentence)
+
+    def test_another_machines_address(self) -> None:
+        self.assertIn("192.0.2.1:0", self.refuse("--port=0", "--interface=192.0.2.1"))
+
+    def test_no_address(self) -> None:
+        self.assertIn("nosuch.invalid:0", self.refuse("--port=0", "--interface=nosuch.invalid"))
+
+    def test_a_port_too_high_in_an_endpoint(self) -> None:
+        self.assertIn("0-65535", self.refuse("--listen=tcp:65536"))
+
+    def test_a_bad_endpoint(self) -> None:
+        self.assertIn("'nosuch:1' is not an endpoint", self.refuse("--listen=nosuch:1"))
+
+    def test_a_missing_systemd_socket(self) -> None:
+        sentence = self.refuse("--listen=systemd:domain=INET:index=0")
+        self.assertIn("systemd has not passed", sentence)
+
+    def test_a_missing_folder(self) -> None:
+        self.assertIn("make the folder", self.refuse("--listen=unix:/nosuch/hello.sock"))
+
+    def test_twist(self) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as other:
+            started = run("twist", "hello", f"--port={other.getsockname()[1]}")
+        self.assertEqual(started.returncode, 1)
+        self.assertIn("is in use", started.stderr)
+        self.assertNotIn("Traceback", started.stderr)
+
+    def test_bad_values_are_usage_errors(self) -> None:
+        for argument in ("--port=65536", "--framing=json", "--delay=-1", "--backlog=0"):
+            started = run("twistd", "--nodaemon", "hello", argument, cwd=self.folder)
+            self.assertEqual(started.returncode, 1)
+            self.assertIn("Usage:", started.stdout)
+            self.assertIn(repr(argument.partition("=")[2]), started.stdout)
+
+
+class PrivilegeTests(TwistdTestCase):
+    def test_drops_root_after_binding(self) -> None:
+        if os.geteuid() != 0:
+            self.skipTest("needs root")
+        daemon = self.daemon(
+            f"--port={free_low_port()}",
+            twistd=("--uid=65534", "--gid=65534", "--pidfile="),
+        )
+        self.talk(daemon.port())
+        status = Path(f"/proc/{daemon.process.pid}/status").read_text()
+        self.assertRegex(status, r"Uid:\t65534\t65534\t65534\t65534\n")
+        self.assertRegex(status, r"Gid:\t65534\t65534\t65534\t65534\n")
+
+
+def free_low_port() -> int:
+    """A port below 1024 that nobody listens on."""
+    for port in range(1023, 512, -1):
+        try:
+            with socket.create_server(("127.0.0.1", port)):
+                return port
+        except OSError:
+            continue
+    raise AssertionError("all low ports are taken, or not ours to take")
