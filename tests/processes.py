@@ -9,12 +9,15 @@ import sys
 import threading
 from pathlib import Path
 from shutil import which
+from tempfile import TemporaryDirectory
 from typing import Self
 
-from twisted.trial.unittest import SkipTest
+from twisted.trial.unittest import SkipTest, SynchronousTestCase
 
 PATIENCE = 30
 """Seconds after which a process that says nothing has hung."""
+
+TWISTD = ("twistd", "--nodaemon")
 
 
 def program(name: str) -> str:
@@ -61,21 +64,17 @@ class Daemon:
         self,
         folder: Path,
         *arguments: str,
-        command: tuple[str, ...] = ("twistd", "--nodaemon"),
-        **options: object,
+        command: tuple[str, ...] = TWISTD,
     ) -> None:
         self.output: list[str] = []
         self._printed = threading.Condition()
         self._ended = False
-        self.process: subprocess.Popen[str] = subprocess.Popen(  # type: ignore[call-overload]
+        self.process: subprocess.Popen[str] = subprocess.Popen(
             [program(command[0]), *command[1:], "hello", *(arguments or ("--port=0",))],
-            **{
-                "cwd": folder,
-                "stdout": subprocess.PIPE,
-                "stderr": subprocess.STDOUT,
-                "text": True,
-                **options,
-            },
+            cwd=folder,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
         )
         self._reader = threading.Thread(target=self._read)
         self._reader.start()
@@ -125,3 +124,14 @@ class Daemon:
         self._reader.join()
         assert self.process.stdout is not None
         self.process.stdout.close()
+
+
+class ProcessTestCase(SynchronousTestCase):
+    """A test of processes, with a folder of its own."""
+
+    def setUp(self) -> None:
+        self.folder = Path(self.enterContext(TemporaryDirectory()))
+
+    def daemon(self, *arguments: str, command: tuple[str, ...] = TWISTD) -> Daemon:
+        """Start a daemon that ends with the test at the latest."""
+        return self.enterContext(Daemon(self.folder, *arguments, command=command))

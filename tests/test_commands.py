@@ -3,26 +3,14 @@
 import signal
 import socket
 import subprocess
-from pathlib import Path
-
-from twisted.trial.unittest import SynchronousTestCase
 
 from hello_service import __version__
-from tests.processes import PATIENCE, Daemon, program, run
+from tests.processes import PATIENCE, ProcessTestCase, program, run
 
 CONVERSATION = "Welcome!\nHello, Michael!\nHello, Tracy!\nHello, Sarah!\n"
 
 
-class CommandTestCase(SynchronousTestCase):
-    def setUp(self) -> None:
-        self.folder = Path(self.mktemp())
-        self.folder.mkdir(parents=True)
-
-    def daemon(self, *arguments: str) -> Daemon:
-        return self.enterContext(Daemon(self.folder, *arguments))
-
-
-class HelloClientTests(CommandTestCase):
+class HelloClientTests(ProcessTestCase):
     def test_prints_the_conversation(self) -> None:
         port = self.daemon().port()
         client = run("hello-client", f"--port={port}")
@@ -119,7 +107,7 @@ class HelloClientTests(CommandTestCase):
         self.assertEqual(run("hello-client", "--version").stdout, f"hello_service {__version__}\n")
 
 
-class NetcatTests(CommandTestCase):
+class NetcatTests(ProcessTestCase):
     def test_lines_and_half_close(self) -> None:
         port = str(self.daemon().port())
         for text, answer in (

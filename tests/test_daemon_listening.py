@@ -104,7 +104,7 @@ class ListeningServiceTests(SynchronousTestCase):
         service.startService()
         self.assertTrue(service.running)
 
-    def fail(self, error: Exception, place: str = "tcp:9999") -> str:  # type: ignore[override]
+    def start_failing(self, error: Exception, place: str = "tcp:9999") -> str:
         """Start a service whose endpoint fails; return the sentence."""
         stderr = StringIO()
         endpoint = SlowEndpoint()
@@ -134,17 +134,19 @@ class ListeningServiceTests(SynchronousTestCase):
             (errno.EIO, "", 80, ["tcp:9999", os.strerror(errno.EIO)]),
         ):
             reason = OSError(number, os.strerror(number) if number > 0 else "unknown")
-            sentence = self.fail(CannotListenError(host, port, reason))
+            sentence = self.start_failing(CannotListenError(host, port, reason))
             for word in words:
                 self.assertIn(word, sentence)
 
     def test_a_lock_that_is_held(self) -> None:
         error = CannotListenError(None, b"/run/hello", "Cannot acquire lock")
-        self.assertIn("is in use", self.fail(error, "unix:/run/hello"))
+        self.assertIn("is in use", self.start_failing(error, "unix:/run/hello"))
 
     def test_any_other_error(self) -> None:
-        self.assertIn("0-65535", self.fail(OverflowError("bind(): port must be 0-65535.")))
-        self.assertIn("make the folder", self.fail(FileNotFoundError(errno.ENOENT, "lock")))
+        self.assertIn("0-65535", self.start_failing(OverflowError("bind(): port must be 0-65535.")))
+        self.assertIn(
+            "make the folder", self.start_failing(FileNotFoundError(errno.ENOENT, "lock"))
+        )
 
     def test_ends_the_process_as_twistd_and_the_interpreter_expect(self) -> None:
         self.assertTrue(issubclass(CannotStart, Exception))

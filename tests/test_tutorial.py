@@ -5,11 +5,8 @@ import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 
-from twisted.trial.unittest import SynchronousTestCase
-
-from tests.processes import PATIENCE, Daemon, run
+from tests.processes import PATIENCE, ProcessTestCase, run
 from tests.tutorial import TutorialServer, tutorial_client
 
 DELAY = 1.0
@@ -121,15 +118,9 @@ def play(port: int, script: list[Step]) -> bytes:
     return received
 
 
-class TutorialTests(SynchronousTestCase):
-    def setUp(self) -> None:
-        self.folder = Path(self.mktemp())
-        self.folder.mkdir(parents=True)
-
+class TutorialTests(ProcessTestCase):
     def test_byte_for_byte_in_stream_framing(self) -> None:
-        daemon = self.enterContext(
-            Daemon(self.folder, "--port=0", "--framing=stream", f"--delay={DELAY}")
-        )
+        daemon = self.daemon("--port=0", "--framing=stream", f"--delay={DELAY}")
         oracle = self.enterContext(TutorialServer(DELAY))
         with ThreadPoolExecutor(2 * len(SCRIPTS)) as pool:
             expected = {
@@ -145,7 +136,7 @@ class TutorialTests(SynchronousTestCase):
         )
 
     def test_its_client_against_ours_and_our_client_against_its_server(self) -> None:
-        daemon = self.enterContext(Daemon(self.folder))
+        daemon = self.daemon()
         printed = ["Welcome!", "Hello, Michael!", "Hello, Tracy!", "Hello, Sarah!"]
         self.assertEqual(tutorial_client(daemon.port()), printed)
         oracle = self.enterContext(TutorialServer(DELAY))

@@ -7,21 +7,11 @@ import socket
 import subprocess
 from pathlib import Path
 
-from twisted.trial.unittest import SynchronousTestCase
-
 from hello_service import __version__
-from tests.processes import PATIENCE, Daemon, program, run, wait_for_end
+from tests.processes import PATIENCE, TWISTD, Daemon, ProcessTestCase, program, run, wait_for_end
 
 
-class TwistdTestCase(SynchronousTestCase):
-    def setUp(self) -> None:
-        self.folder = Path(self.mktemp())
-        self.folder.mkdir(parents=True)
-
-    def daemon(self, *arguments: str, twistd: tuple[str, ...] = ()) -> Daemon:
-        command = ("twistd", "--nodaemon", *twistd)
-        return self.enterContext(Daemon(self.folder, *arguments, command=command))
-
+class TwistdTestCase(ProcessTestCase):
     def talk(self, port: int, host: str = "127.0.0.1") -> None:
         with socket.create_connection((host, port), PATIENCE) as client:
             self.assert_talks(client)
@@ -93,7 +83,9 @@ class ForegroundTests(TwistdTestCase):
         self.assertEqual(list(self.folder.iterdir()), [])
 
     def test_syslog(self) -> None:
-        daemon = self.daemon("--listen=unix:hello.sock", twistd=("--syslog", "--prefix=hello"))
+        daemon = self.daemon(
+            "--listen=unix:hello.sock", command=(*TWISTD, "--syslog", "--prefix=hello")
+        )
         with socket.socket(socket.AF_UNIX) as client:
             self.wait_for_socket(client, self.folder / "hello.sock", daemon)
             self.assert_talks(client)
@@ -112,8 +104,7 @@ class ForegroundTests(TwistdTestCase):
         self.fail("the daemon has ended")
 
     def test_twist(self) -> None:
-        command = ("twist", "--log-format=text")
-        daemon = self.enterContext(Daemon(self.folder, command=command))
+        daemon = self.daemon(command=("twist", "--log-format=text"))
         self.talk(daemon.port())
         self.assertEqual(daemon.stop(), -signal.SIGTERM)
 
@@ -194,7 +185,7 @@ class CannotStartTests(TwistdTestCase):
         self.assertIn(f"`ss -p -ltn 'sport = :{port}'`", sentence)
 
     def test_a_port_in_use_by_another_daemon(self) -> None:
-        port = self.daemon(twistd=("--pidfile=",)).port()
+        port = self.daemon(command=(*TWISTD, "--pidfile=")).port()
         self.assertIn("is in use", self.refuse(f"--port={port}"))
 
     def test_below_1024_without_the_right(self) -> None:
@@ -244,7 +235,7 @@ class PrivilegeTests(TwistdTestCase):
             self.skipTest("needs root")
         daemon = self.daemon(
             f"--port={free_low_port()}",
-            twistd=("--uid=65534", "--gid=65534", "--pidfile="),
+            command=(*TWISTD, "--uid=65534", "--gid=65534", "--pidfile="),
         )
         self.talk(daemon.port())
         status = Path(f"/proc/{daemon.process.pid}/status").read_text()

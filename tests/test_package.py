@@ -1,0 +1,62 @@
+"""The wheel, the source distribution and the editable install, each in a fresh environment."""
+
+import os
+import shutil
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import hello_service
+from tests.processes import Daemon, ProcessTestCase, run
+from tests.tutorial import tutorial_client
+
+ROOT = Path(hello_service.__file__).parent.parent
+MINUTES = 240
+
+
+class PackageTests(ProcessTestCase):
+    def setUp(self) -> None:
+        super().setUp()
+        self.source = self.folder / "source"
+        shutil.copytree(
+            ROOT,
+            self.source,
+            ignore=shutil.ignore_patterns(".*", "_trial_temp*", "build", "dist", "*.egg-info"),
+        )
+
+    def check(self, *command: str) -> str:
+        process = run(*command, cwd=self.folder, timeout=MINUTES)
+        self.assertEqual(process.returncode, 0, process.stdout + process.stderr)
+        return process.stdout
+
+    def try_out(self, name: str, *install: str) -> None:
+        environment = self.folder / name
+        self.check(sys.executable, "-m", "venv", "--without-pip", str(environment))
+        python = str(environment / "bin" / "python")
+        self.check(sys.executable, "-m", "pip", "--python", python, "install", *install)
+        elsewhere = environment / "elsewhere"
+        elsewhere.mkdir()
+        twistd = str(environment / "bin" / "twistd")
+        self.assertRegex(self.check(twistd, "--help"), r"\n +hello +\w")
+        self.assertIn("--framing", self.check(twistd, "hello", "--help"))
+        with Daemon(elsewhere, command=(twistd, "--nodaemon")) as daemon:
+            port = daemon.port()
+            self.assertEqual(len(tutorial_client(port)), 4)
+            client = self.check(str(environment / "bin" / "hello-client"), f"--port={port}")
+        self.assertEqual(client.splitlines()[-1], "Hello, Sarah!")
+        typed = environment / "lib"
+        if name != "editable":
+            self.assertEqual(len(list(typed.rglob("hello_service/py.typed"))), 1)
+
+    def test_installed_it_works_from_anywhere(self) -> None:
+        dist = self.folder / "dist"
+        self.check(sys.executable, "-m", "build", "--outdir", str(dist), str(self.source))
+        (wheel,) = dist.glob("*.whl")
+        (sdist,) = dist.glob("*.tar.gz")
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            for trial in (
+                pool.submit(self.try_out, "wheel", str(wheel)),
+                pool.submit(self.try_out, "sdist", str(sdist)),
+                pool.submit(self.try_out, "editable", "--editable", str(self.source)),
+            ):
+                trial.result()
