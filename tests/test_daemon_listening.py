@@ -1,6 +1,7 @@
 import errno
 import os
 import socket
+import sys
 from io import StringIO
 
 from twisted.internet.defer import Deferred
@@ -23,6 +24,7 @@ from hello_service.daemon.listening import (
     ListeningService,
     server_endpoint,
 )
+from tests.processes import run
 
 
 @implementer(IStreamServerEndpoint)
@@ -60,6 +62,19 @@ class ServerEndpointTests(SynchronousTestCase):
     def test_what_is_not_an_endpoint(self) -> None:
         for description in ("", "9999", "tcp", "tcp:http", "nosuch:1", "tcp:1:nosuch=1", "tcp:1:="):
             self.assert_wrong(description, "tcp:9999", "unix:")
+
+    def test_tls_without_its_extra(self) -> None:
+        for kind in ("ssl", "tls"):
+            told = run(
+                sys.executable,
+                "-c",
+                "import sys; sys.modules['OpenSSL'] = None\n"
+                "from hello_service.daemon.listening import server_endpoint\n"
+                "try: server_endpoint(None, sys.argv[1])\n"
+                "except ValueError as error: print(error)",
+                f"{kind}:443",
+            )
+            self.assertIn("pip install 'twisted[tls]'", told.stdout, told.stderr)
 
     def test_a_missing_systemd_socket(self) -> None:
         for description in ("systemd:domain=INET:index=7", "systemd:domain=INET:name=hello"):
@@ -103,6 +118,12 @@ class ListeningServiceTests(SynchronousTestCase):
         )
         service.startService()
         self.assertTrue(service.running)
+
+    def test_a_failure_without_a_terminal(self) -> None:
+        endpoint = SlowEndpoint()
+        endpoint.outcome.errback(Failure(OSError(errno.EIO, "broken")))
+        service = ListeningService(self.reactor, {"a": endpoint}, Factory(), self.ports.append)
+        self.assertIn("broken", str(self.assertRaises(CannotStart, service.startService)))
 
     def start_failing(self, error: Exception, place: str = "tcp:9999") -> str:
         """Start a service whose endpoint fails; return the sentence."""
