@@ -10,7 +10,7 @@ import threading
 from pathlib import Path
 from shutil import which
 from tempfile import TemporaryDirectory
-from typing import Self
+from typing import NoReturn, Self
 
 from twisted.trial.unittest import SkipTest, SynchronousTestCase
 
@@ -20,16 +20,17 @@ PATIENCE = 30
 TWISTD = ("twistd", "--nodaemon")
 
 
-def program(name: str) -> str:
-    """Find a program, the interpreter's neighbours first; without it the test is skipped, and
-    fails where CI is set, since nothing may be missing there."""
-    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
-    found = which(name, path=path)
-    if found:
-        return found
+def missing(what: str) -> NoReturn:
+    """Skip the test for want of something; where CI is set nothing may be missing, and it fails."""
     if "CI" in os.environ:
-        raise AssertionError(f"{name} is not installed")
-    raise SkipTest(f"{name} is not installed")
+        raise AssertionError(what)
+    raise SkipTest(what)
+
+
+def program(name: str) -> str:
+    """Find a program, the interpreter's neighbours first."""
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+    return which(name, path=path) or missing(f"{name} is not installed")
 
 
 def run(*command: str, **options: object) -> subprocess.CompletedProcess[str]:
