@@ -124,4 +124,5 @@ def makeService(options: Options) -> IService:
     try:
         return build(reactor, stderr=stderr, **given)
     except ValueError as error:
+        stderr.close()
         sys.exit(str(error))

@@ -33,7 +33,9 @@ class PackageTests(ProcessTestCase):
         environment = self.folder / name
         self.check(sys.executable, "-m", "venv", "--without-pip", str(environment))
         python = str(environment / "bin" / "python")
-        self.check(sys.executable, "-m", "pip", "--python", python, "install", *install)
+        self.check(
+            sys.executable, "-m", "pip", "--python", python, "install", "--no-compile", *install
+        )
         elsewhere = environment / "elsewhere"
         elsewhere.mkdir()
         twistd = str(environment / "bin" / "twistd")
@@ -50,7 +52,9 @@ class PackageTests(ProcessTestCase):
 
     def test_installed_it_works_from_anywhere(self) -> None:
         dist = self.folder / "dist"
-        self.check(sys.executable, "-m", "build", "--outdir", str(dist), str(self.source))
+        self.check(
+            sys.executable, "-m", "build", "--no-isolation", "--outdir", str(dist), str(self.source)
+        )
         (wheel,) = dist.glob("*.whl")
         (sdist,) = dist.glob("*.tar.gz")
         with ThreadPoolExecutor(os.cpu_count()) as pool:
