@@ -50,9 +50,9 @@ class HelloClient(Protocol):
 
     Each step is complete when all its bytes are there, however many reads brought them, and
     raises L{WrongAnswer} on the first byte that differs, or the reason (L{ConnectionDone},
-    L{ConnectionLost}) if the connection is lost first. A step that is cancelled, by
-    L{Deferred.addTimeout} for one, aborts the connection: its late answer would be taken for the
-    next one's. In C{line} framing, which the greeting tells, it talks in lines.
+    L{ConnectionLost}) if the connection is lost first. A wrong answer aborts the connection, and so
+    does a step that is cancelled, by L{Deferred.addTimeout} for one: its late answer would be taken
+    for the next one's. In C{line} framing, which the greeting tells, it talks in lines.
     """
 
     transport: IConnection
@@ -112,6 +112,7 @@ class HelloClient(Protocol):
             outcome = None
         elif not self._expected.startswith(self._received):
             outcome = Failure(WrongAnswer(self._expected, self._received))
+            self.transport.abortConnection()
         elif self._lost:
             outcome = self._lost
         else:

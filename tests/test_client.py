@@ -74,6 +74,7 @@ class HelloClientTests(SynchronousTestCase):
         self.assertEqual(error.expected, b"Hello, Tracy!")
         self.assertEqual(error.received, b"Hello, S")
         self.assertIn("Hello, S", str(error))
+        self.assertTrue(self.transport.disconnected)
 
     def test_more_than_the_answer_is_wrong_too(self) -> None:
         self.client.dataReceived(b"Welcome!Hello, nobody!")
