@@ -106,10 +106,10 @@ class HelloClient(Protocol):
     def _check(self) -> None:
         if not self._waiting:
             return
-        outcome: Failure | None
+        outcome = None
         if self._expected and self._received.startswith(self._expected):
             self._received = self._received[len(self._expected) :]
-            outcome = None
+            self.transport.pauseProducing()
         elif not self._expected.startswith(self._received):
             outcome = Failure(WrongAnswer(self._expected, self._received))
             self.transport.abortConnection()
@@ -118,7 +118,6 @@ class HelloClient(Protocol):
         else:
             return
         waiting, self._waiting = self._waiting, None
-        self.transport.pauseProducing()
         waiting.callback(outcome)
 
     def _give_up(self, _: Deferred[None]) -> None:
