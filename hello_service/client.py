@@ -61,14 +61,14 @@ class HelloClient(Protocol):
         self._received = b""
         self._expected = b""
         self._line_end = b""
+        self._may_be_lines = False
         self._waiting: Deferred[None] | None = None
         self._lost: Failure | None = None
 
     async def welcome(self) -> str:
         """Read the greeting."""
         await self._expect(b"Welcome!")
-        if self._received == b"\r\n":
-            self._line_end, self._received = self._received, b""
+        self._may_be_lines = True
         return "Welcome!"
 
     async def hello(self, name: str) -> str:
@@ -104,7 +104,7 @@ class HelloClient(Protocol):
         return waiting
 
     def _check(self) -> None:
-        if not self._waiting:
+        if not self._waiting or (self._may_be_lines and not self._know_lines()):
             return
         outcome = None
         if self._expected and self._received.startswith(self._expected):
@@ -119,6 +119,19 @@ class HelloClient(Protocol):
             return
         waiting, self._waiting = self._waiting, None
         waiting.callback(outcome)
+
+    def _know_lines(self) -> bool:
+        """Find out from what follows the greeting whether it was a line; return whether we did."""
+        if self._received in (b"", b"\r"):
+            return self._lost is not None
+        self._may_be_lines = False
+        if self._received.startswith(b"\r\n"):
+            self._received = self._received[2:]
+            self._line_end = b"\r\n"
+            self.transport.write(self._line_end)  # the message has been sent without
+            if self._expected:
+                self._expected += self._line_end
+        return True
 
     def _give_up(self, _: Deferred[None]) -> None:
         self._waiting = None

@@ -8,17 +8,19 @@ from itertools import cycle, islice
 from time import perf_counter
 from typing import Any, NoReturn, TypeVar
 
+from twisted.internet.abstract import isIPv6Address
 from twisted.internet.defer import CancelledError, Deferred, TimeoutError
 from twisted.internet.endpoints import HostnameEndpoint, clientFromString, connectProtocol
-from twisted.internet.error import ConnectError, ConnectingCancelledError, DNSLookupError
+from twisted.internet.error import ConnectingCancelledError
 from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
 from twisted.internet.task import deferLater
 
 from hello_service import __version__
 from hello_service.client import HelloClient, WrongAnswer, encode_name
 from hello_service.command import run
+from hello_service.conversation import READ_SIZE
 from hello_service.input_lines import InputLines
-from hello_service.options import BadValue, seconds, whole_number
+from hello_service.options import BadValue, not_empty, positive_seconds, seconds, whole_number
 from hello_service.trouble import Trouble, TroubleError, connect_trouble
 
 PROGRAM = "hello-client"
@@ -50,16 +52,16 @@ class Caller:
         connecting = connectProtocol(self._endpoint, HelloClient())
         try:
             client: HelloClient = await connecting.addTimeout(self._timeout, self._clock, _time_out)
-        except ConnectingCancelledError:
+        except (CancelledError, ConnectingCancelledError):
             raise CancelledError from None
-        except (ConnectError, DNSLookupError, ValueError, TimeoutError) as error:
+        except Exception as error:  # endpoints may fail with anything
             raise connect_trouble(error, self._place, self._timeout) from error
         print(await self._step("the greeting", client.welcome()), flush=True)
         return client
 
     async def hello(self, client: HelloClient, name: str) -> str:
         """Say a name, return the answer."""
-        return await self._step(f"the answer to {name!r}", client.hello(name))
+        return await self._step(f"the answer to {name[:40]!r}", client.hello(name))
 
     async def exit(self, client: HelloClient) -> None:
         """Say exit, wait for the close."""
@@ -164,7 +166,9 @@ async def _each(names: list[str]) -> AsyncIterator[str]:
 
 
 async def _input_names(reactor: Any) -> AsyncIterator[str]:
-    async for line in InputLines(reactor, sys.stdin.fileno()):
+    if sys.stdin is None:
+        raise BadValue("Standard input is closed: leave - out, or give it something to read.")
+    async for line in InputLines(reactor, sys.stdin.fileno(), 2 * READ_SIZE):
         match line.decode(errors="surrogateescape").strip():
             case "":
                 continue
@@ -182,6 +186,13 @@ def _name(text: str) -> str:
     return text
 
 
+def _host(text: str) -> str:
+    host = not_empty(text).removeprefix("[").removesuffix("]")
+    if ":" in host and not isIPv6Address(host):
+        raise BadValue(f"{text!r} is not a host: write the port with --port.")
+    return host
+
+
 def parse(arguments: Sequence[str] | None = None) -> Namespace:
     """Parse the command line; what is wrong with it ends the process with status 2."""
     parser = ArgumentParser(
@@ -195,18 +206,19 @@ def parse(arguments: Sequence[str] | None = None) -> Namespace:
         type=_name,
         help="whom to greet, or - for the lines of standard input [Michael Tracy Sarah]",
     )
-    add("--host", metavar="H", help="the server's name or address [127.0.0.1]")
+    add("--host", metavar="H", type=_host, help="the server's name or address [127.0.0.1]")
     add("--port", metavar="N", type=whole_number(1, 65535), help="its TCP port [9999]")
     add(
         "--connect",
         metavar="ENDPOINT",
+        type=not_empty,
         help="a Twisted client endpoint, such as"
         " unix:/run/hello.sock, in place of --host and --port",
     )
     add(
         "--timeout",
         metavar="S",
-        type=seconds,
+        type=positive_seconds,
         default=10.0,
         help="seconds that each step may take [10]",
     )

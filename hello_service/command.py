@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Callable, Coroutine
+from io import TextIOWrapper
 from typing import Any, NoReturn
 
 from twisted.internet.defer import CancelledError, Deferred
@@ -15,6 +16,8 @@ USAGE = 2
 """The exit status after a wrong use, which is argparse's."""
 INTERRUPTED = 130
 """The exit status after Ctrl+C, as shells have it: 128 and the number of SIGINT."""
+UNWRITABLE = 9
+"""The exit status when the output cannot be written, to a full disk for one."""
 BROKEN_PIPE = 141
 """The exit status when nobody reads the output: 128 and the number of SIGPIPE."""
 
@@ -35,9 +38,18 @@ async def _guard(reactor: Any, program: str, main: Main) -> NoReturn:
     except CancelledError:
         status = INTERRUPTED
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # for the interpreter's last flush
         status = BROKEN_PIPE
+        _drop_output()
+    except OSError as error:
+        print(f"{program}: error: cannot write the output: {error.strerror}", file=sys.stderr)
+        status = UNWRITABLE
+        _drop_output()
     sys.exit(status)
+
+
+def _drop_output() -> None:
+    """Let the interpreter's last flush go nowhere."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
 def run(program: str, main: Main) -> NoReturn:
@@ -46,5 +58,6 @@ def run(program: str, main: Main) -> NoReturn:
     @param main: takes the reactor, returns the exit status. A L{TroubleError} from it is printed
         on standard error as C{program: WORD: sentence} and gives its own status.
     """
-    sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    if isinstance(sys.stdout, TextIOWrapper):  # there is none after >&-
+        sys.stdout.reconfigure(errors="backslashreplace")
     react(_guard, (program, main))

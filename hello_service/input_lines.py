@@ -13,12 +13,15 @@ from zope.interface import implementer
 class InputLines:
     """A file descriptor's lines, without their ends, read no sooner than they are asked for.
 
+    Of a line that is longer than the limit comes what has been read so far.
+
     The descriptor stays blocking: a terminal's is shared with the output.
     """
 
-    def __init__(self, reactor: IReactorFDSet, descriptor: int) -> None:
+    def __init__(self, reactor: IReactorFDSet, descriptor: int, limit: int) -> None:
         self._reactor = reactor
         self._descriptor = descriptor
+        self._limit = limit
         self._read = b""
         self._ended = False
         self._more: Deferred[None] = Deferred()
@@ -40,7 +43,7 @@ class InputLines:
         return self
 
     async def __anext__(self) -> bytes:
-        while b"\n" not in self._read and not self._ended:
+        while b"\n" not in self._read and not self._ended and len(self._read) <= self._limit:
             self._more = Deferred(lambda _: self._reactor.removeReader(self))
             self._reactor.addReader(self)
             await self._more

@@ -22,6 +22,20 @@ def whole_number(least: int, most: int) -> Callable[[str], int]:
     return read
 
 
+def not_empty(text: str) -> str:
+    """Take any text but none."""
+    if text:
+        return text
+    raise BadValue("It is empty: give it a value, or leave the option out.")
+
+
+def positive_seconds(text: str) -> float:
+    """Read a time of more than 0 seconds."""
+    if number := seconds(text):
+        return number
+    raise BadValue(f"{text!r} is not a number of seconds above 0.")
+
+
 def seconds(text: str) -> float:
     """Read a time of 0 seconds or more, as long as it ends."""
     try:

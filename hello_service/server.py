@@ -5,6 +5,7 @@ from twisted.internet.interfaces import (
     IConsumer,
     IDelayedCall,
     IHalfCloseableProtocol,
+    IHandshakeListener,
     IPushProducer,
     IReactorTime,
     ISSLTransport,
@@ -27,7 +28,7 @@ class IConnection(ITCPTransport, IConsumer, IPushProducer):
     """What a stream transport is to its protocol, in one interface."""
 
 
-@implementer(IHalfCloseableProtocol, IPushProducer)
+@implementer(IHalfCloseableProtocol, IHandshakeListener, IPushProducer)
 class HelloProtocol(Protocol):
     """Holds one conversation, and reads no further while the peer does not read its answers.
 
@@ -52,8 +53,12 @@ class HelloProtocol(Protocol):
         self._log.info("Accept new connection from {peer}...", peer=self._peer)
         if self._delay:
             self.transport.bufferSize = READ_SIZE  # type: ignore[attr-defined]
-        self.transport.registerProducer(self, True)
-        self.transport.write(self._conversation.greeting)
+        if not ISSLTransport.providedBy(self.transport):
+            self._greet()
+
+    def handshakeCompleted(self) -> None:
+        """Greet over TLS: sooner, the greeting would wait, and congestion stop the handshake."""
+        self._greet()
 
     def dataReceived(self, data: bytes) -> None:
         if self._conversation.finished:  # the peer lingers
@@ -71,6 +76,7 @@ class HelloProtocol(Protocol):
 
     def writeConnectionLost(self) -> None:
         self._timer = self._clock.callLater(LINGER, self.transport.abortConnection)
+        self.transport.resumeProducing()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         if self._timer and self._timer.active():
@@ -88,6 +94,10 @@ class HelloProtocol(Protocol):
 
     def stopProducing(self) -> None:
         """The connection is lost: C{connectionLost} says so, too."""
+
+    def _greet(self) -> None:
+        self.transport.registerProducer(self, True)
+        self.transport.write(self._conversation.greeting)
 
     def _answer(self, data: bytes) -> None:
         if answers := self._conversation.feed(data):
@@ -110,9 +120,10 @@ class HelloProtocol(Protocol):
     def _close(self) -> None:
         self.transport.unregisterProducer()
         if self._conversation.cut_short and not ISSLTransport.providedBy(self.transport):
+            self.transport.pauseProducing()
             self.transport.loseWriteConnection()
-            self.transport.resumeProducing()
         else:
+            self.transport.resumeProducing()  # over TLS, to see the peer's own close
             self.transport.loseConnection()
 
 

@@ -18,7 +18,7 @@ from hello_service.address import address_text
 from hello_service.conversation import Framing
 from hello_service.daemon.limits import raise_descriptor_limit
 from hello_service.daemon.listening import MAXIMUM_BACKLOG, ListeningService, server_endpoint
-from hello_service.options import BadValue, seconds, whole_number
+from hello_service.options import BadValue, not_empty, seconds, whole_number
 from hello_service.server import HelloFactory
 
 _log = Logger()
@@ -42,7 +42,7 @@ class Options(BaseOptions):
         ["port", "p", None, "TCP port, 0 for any free one [default: 9999]",
          whole_number(0, 65535)],
         ["interface", "i", None, "Address to listen on, :: or 0.0.0.0 for all"
-         " [default: 127.0.0.1]"],
+         " [default: 127.0.0.1]", not_empty],
         ["backlog", "b", None, "How many connections may wait to be accepted"
          " [default: the system's maximum]", whole_number(1, MAXIMUM_BACKLOG)],
         ["framing", "f", None, "What a message is: one read (stream, the tutorial's), a line, or"
@@ -101,7 +101,7 @@ def build(
         listen = [f"{kind}:{port}:interface={quoteStringArgument(interface)}"]
     return ListeningService(
         reactor,
-        {place: server_endpoint(reactor, place, backlog) for place in listen},
+        [(place, server_endpoint(reactor, place, backlog)) for place in listen],
         HelloFactory(reactor, framing, delay),
         _announce,
         stderr,
@@ -119,7 +119,7 @@ def makeService(options: Options) -> IService:
 
     raise_descriptor_limit()
     # A descriptor of its own: twistd shuts the terminal's when it daemonizes, and listens after.
-    stderr = os.fdopen(os.dup(2), "w")
+    stderr = os.fdopen(os.dup(2), "w", errors="backslashreplace")
     given = {name: value for name, value in options.items() if value is not None}
     try:
         return build(reactor, stderr=stderr, **given)

@@ -125,6 +125,28 @@ class HelloClientAndServerTests(SynchronousTestCase):
         pump = connect(server, FakeTransport(server, True), client, FakeTransport(client, False))
         return client, pump
 
+    def test_a_greeting_that_is_a_line_at_every_split(self) -> None:
+        for reads in splits(b"Welcome!\r\nHello, Tracy!\r\n"):
+            client, transport = HelloClient(), StringTransport()
+            client.makeConnection(transport)
+            steps = [Deferred.fromCoroutine(client.welcome())]
+            for read in reads:
+                client.dataReceived(read)
+                if steps[-1].called and len(steps) == 1:
+                    steps.append(Deferred.fromCoroutine(client.hello("Tracy")))
+            self.assertEqual(self.successResultOf(steps[-1]), "Hello, Tracy!")
+            self.assertEqual(transport.value(), b"Tracy\r\n")
+
+    def test_a_greeting_cut_off_in_its_line_end(self) -> None:
+        client = HelloClient()
+        client.makeConnection(StringTransport())
+        client.dataReceived(b"Welcome!\r")
+        self.successResultOf(client.welcome())
+        hello = Deferred.fromCoroutine(client.hello("Tracy"))
+        self.assertNoResult(hello)
+        client.connectionLost(Failure(ConnectionDone()))
+        self.failureResultOf(hello, WrongAnswer)
+
     def test_every_framing(self) -> None:
         for framing in Framing:
             client, pump = self.connect(framing)

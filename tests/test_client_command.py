@@ -84,6 +84,7 @@ class ConversationTests(CommandTestCase):
         for arguments, host, port in (
             ([], "127.0.0.1", 9999),
             (["--port", "80"], "127.0.0.1", 80),
+            (["--host", "[127.0.0.1]"], "127.0.0.1", 9999),
             (["--connect", "tcp:192.0.2.1:81"], "192.0.2.1", 81),
         ):
             self.start(*arguments)
@@ -105,6 +106,11 @@ class TroubleTests(CommandTestCase):
         command = self.start("--host", "::1")
         self.refuse()
         self.assert_trouble(command, Trouble.REFUSED, "[::1]:9999")
+
+    def test_an_endpoint_that_fails_in_its_own_way(self) -> None:
+        command = self.start("--connect", "tcp:127.0.0.1:9999")
+        self.completer.failOnce(Failure(OverflowError("port must be 0-65535.")))
+        self.assert_trouble(command, Trouble.UNREACHABLE, "(port must be 0-65535)")
 
     def test_no_connection_in_time(self) -> None:
         command = self.start("--timeout", "5")
@@ -215,6 +221,10 @@ class UsageTests(CommandTestCase):
             ["--port", "0"],
             ["--port", "65536"],
             ["--timeout", "-1"],
+            ["--timeout", "0"],
+            ["--host", ""],
+            ["--host", "127.0.0.1:9999"],
+            ["--connect", ""],
             ["--count", "0"],
             ["--interval", "1"],
             ["--connect", "tcp:a:1", "--port", "1"],

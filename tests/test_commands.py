@@ -103,6 +103,18 @@ class HelloClientTests(ProcessTestCase):
         _, errors = client.communicate("Tracy\nSarah\n", timeout=PATIENCE)
         self.assertEqual((client.returncode, errors), (141, ""))
 
+    def test_an_output_that_cannot_be_written(self) -> None:
+        port = self.daemon().port()
+        for redirection, status, words in (
+            (">/dev/full", 9, "cannot write the output: No space left"),
+            (">&-", 0, ""),
+            ("- <&-", 2, "Standard input is closed"),
+        ):
+            shell = run("sh", "-c", f"{program('hello-client')} --port={port} {redirection}")
+            self.assertEqual(shell.returncode, status, shell.stderr)
+            self.assertIn(words, shell.stderr)
+            self.assertNotIn("Traceback", shell.stderr)
+
     def test_version(self) -> None:
         self.assertEqual(run("hello-client", "--version").stdout, f"hello_service {__version__}\n")
 

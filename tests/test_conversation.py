@@ -49,6 +49,9 @@ class StreamTests(SynchronousTestCase):
             self.assertEqual(self.conversation.feed(message), b"Hello, " + message + b"!")
         self.assertFalse(self.conversation.finished)
 
+    def test_exit_in_two_reads_is_two_messages(self) -> None:
+        self.assertEqual(feed_all(self.conversation, [b"ex", b"it"]), b"Hello, ex!Hello, it!")
+
     def test_exit_after_a_full_read(self) -> None:
         answer = b"Hello, " + b"x" * READ_SIZE + b"!"
         self.assertEqual(self.conversation.feed(b"x" * READ_SIZE + b"exit"), answer)
@@ -170,10 +173,10 @@ class LineTests(SynchronousTestCase):
                     self.assertTrue(conversation.cut_short)
 
     def test_a_longer_line_in_pieces(self) -> None:
-        for tail in (b"x", b"\rx", b"\r\r\n"):
-            for reads in splits(tail):
+        for tail in (b"x", b"\rx", b"\r\r\n", b"xy\nexit\n"):
+            for reads in splits(b"x" * READ_SIZE + tail):
                 conversation = Conversation(Framing.LINE)
-                self.assertEqual(feed_all(conversation, [b"x" * READ_SIZE, *reads]), LINE_TOO_LONG)
+                self.assertEqual(feed_all(conversation, reads), LINE_TOO_LONG)
 
     def test_a_longer_line_by_its_last_cr(self) -> None:
         self.assert_answers(b"x" * READ_SIZE + b"\r", b"", end=LINE_TOO_LONG)

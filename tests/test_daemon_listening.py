@@ -33,8 +33,10 @@ class SlowEndpoint:
 
     def __init__(self) -> None:
         self.outcome: Deferred[IListeningPort] = Deferred()
+        self.attempts = 0
 
     def listen(self, protocolFactory: IProtocolFactory) -> Deferred[IListeningPort]:
+        self.attempts += 1
         return self.outcome
 
 
@@ -88,7 +90,9 @@ class ListeningServiceTests(SynchronousTestCase):
         self.ports: list[IListeningPort] = []
 
     def service(self, **endpoints: IStreamServerEndpoint) -> ListeningService:
-        return ListeningService(self.reactor, endpoints, Factory(), self.ports.append, self.stderr)
+        return ListeningService(
+            self.reactor, list(endpoints.items()), Factory(), self.ports.append, self.stderr
+        )
 
     def test_listens_on_every_endpoint(self) -> None:
         service = self.service(
@@ -114,7 +118,7 @@ class ListeningServiceTests(SynchronousTestCase):
 
     def test_without_a_terminal(self) -> None:
         service = ListeningService(
-            self.reactor, {"a": SlowEndpoint()}, Factory(), self.ports.append
+            self.reactor, [("a", SlowEndpoint())], Factory(), self.ports.append
         )
         service.startService()
         self.assertTrue(service.running)
@@ -122,7 +126,7 @@ class ListeningServiceTests(SynchronousTestCase):
     def test_a_failure_without_a_terminal(self) -> None:
         endpoint = SlowEndpoint()
         endpoint.outcome.errback(Failure(OSError(errno.EIO, "broken")))
-        service = ListeningService(self.reactor, {"a": endpoint}, Factory(), self.ports.append)
+        service = ListeningService(self.reactor, [("a", endpoint)], Factory(), self.ports.append)
         self.assertIn("broken", str(self.assertRaises(CannotStart, service.startService)))
 
     def start_failing(self, error: Exception, place: str = "tcp:9999") -> str:
@@ -131,7 +135,7 @@ class ListeningServiceTests(SynchronousTestCase):
         endpoint = SlowEndpoint()
         endpoint.outcome.errback(Failure(error))
         service = ListeningService(
-            self.reactor, {place: endpoint}, Factory(), self.ports.append, stderr
+            self.reactor, [(place, endpoint)], Factory(), self.ports.append, stderr
         )
         with capturedLogs() as events:
             raised = self.assertRaises(CannotStart, service.startService)
@@ -146,7 +150,7 @@ class ListeningServiceTests(SynchronousTestCase):
         for number, host, port, words in (
             (errno.EADDRINUSE, "127.0.0.1", 80, ["127.0.0.1:80 is in use", "'sport = :80'"]),
             (errno.EADDRINUSE, "::1", 80, ["[::1]:80 is in use", "'sport = :80'"]),
-            (errno.EADDRINUSE, None, b"/run/hello", ["tcp:9999 is in use", "ss -p -lx"]),
+            (errno.EADDRINUSE, None, b"/run/hello", ["tcp:9999 is in use", "ss -p -lx", "remove"]),
             (errno.EACCES, "127.0.0.1", 80, ["127.0.0.1:80", "1024", "CAP_NET_BIND_SERVICE"]),
             (errno.EADDRNOTAVAIL, "192.0.2.1", 80, ["192.0.2.1:80", "ip address"]),
             (socket.EAI_NONAME, "nosuch", 80, ["nosuch:80", "ip address"]),
@@ -173,6 +177,30 @@ class ListeningServiceTests(SynchronousTestCase):
         self.assertTrue(issubclass(CannotStart, Exception))
         self.assertTrue(issubclass(CannotStart, SystemExit))
         self.assertEqual(CannotStart("sentence").code, 1)
+
+    def test_after_a_failure_it_can_start(self) -> None:
+        failing, slow = SlowEndpoint(), SlowEndpoint()
+        failing.outcome.errback(Failure(OSError(errno.EIO, "broken")))
+        never = SlowEndpoint()
+        service = self.service(
+            a=server_endpoint(self.reactor, "tcp:80"), b=slow, c=failing, d=never
+        )
+        self.assertRaises(CannotStart, service.startService)
+        self.assertEqual(self.stderr.getvalue().count("\n"), 1)
+        failing.outcome = Deferred()
+        service.startService()
+        self.assertTrue(service.running)
+
+    def test_an_endpoint_that_takes_its_time(self) -> None:
+        endpoint = SlowEndpoint()
+        service = self.service(a=endpoint)
+        service.privilegedStartService()
+        service.startService()
+        self.assertEqual(endpoint.attempts, 1)
+        with capturedLogs() as events:
+            self.successResultOf(service.stopService())
+        self.assertEqual(events, [])
+        self.assertFalse(self.reactor.hasStopped)
 
     def test_a_late_failure_stops_the_reactor(self) -> None:
         endpoint = SlowEndpoint()

@@ -16,7 +16,7 @@ class InputLinesTests(SynchronousTestCase):
         self.reactor = MemoryReactor()
         read, self.write = os.pipe()
         self.addCleanup(os.close, read)
-        self.lines = InputLines(self.reactor, read)
+        self.lines = InputLines(self.reactor, read, 10)
 
     def next(self) -> Deferred[bytes]:
         return Deferred.fromCoroutine(self.lines.__anext__())
@@ -50,6 +50,15 @@ class InputLinesTests(SynchronousTestCase):
         self.lines.doRead()
         self.assertEqual(self.successResultOf(second), b"b")
         self.failureResultOf(self.next(), StopAsyncIteration)
+
+    def test_of_a_line_too_long_comes_the_beginning(self) -> None:
+        self.addCleanup(os.close, self.write)
+        line = self.next()
+        for _ in range(2):
+            self.assertNoResult(line)
+            os.write(self.write, b"123456")
+            self.lines.doRead()
+        self.assertEqual(self.successResultOf(line), b"123456" * 2)
 
     def test_a_pipe_that_the_reactor_finds_closed(self) -> None:
         os.close(self.write)

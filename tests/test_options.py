@@ -3,7 +3,7 @@ from argparse import ArgumentTypeError
 from twisted.python.usage import UsageError
 from twisted.trial.unittest import SynchronousTestCase
 
-from hello_service.options import BadValue, seconds, whole_number
+from hello_service.options import BadValue, not_empty, positive_seconds, seconds, whole_number
 
 
 class WholeNumberTests(SynchronousTestCase):
@@ -25,6 +25,19 @@ class SecondsTests(SynchronousTestCase):
     def test_anything_else(self) -> None:
         for text in ("", "-1", "nan", "inf", "1e999", "x"):
             self.assertIn(repr(text), str(self.assertRaises(BadValue, seconds, text)))
+
+
+class PositiveSecondsTests(SynchronousTestCase):
+    def test_more_than_none(self) -> None:
+        self.assertEqual(positive_seconds("0.25"), 0.25)
+        for text in ("0", "-1", "x"):
+            self.assertRaises(BadValue, positive_seconds, text)
+
+
+class NotEmptyTests(SynchronousTestCase):
+    def test_anything_but_nothing(self) -> None:
+        self.assertEqual(not_empty(" "), " ")
+        self.assertRaises(BadValue, not_empty, "")
 
 
 class BadValueTests(SynchronousTestCase):

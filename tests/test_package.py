@@ -8,7 +8,7 @@ from pathlib import Path
 
 import hello_service
 from tests.processes import Daemon, ProcessTestCase, run
-from tests.tutorial import tutorial_client
+from tests.tutorial import CONVERSATION, tutorial_client
 
 ROOT = Path(hello_service.__file__).parent.parent
 MINUTES = 240
@@ -43,7 +43,7 @@ class PackageTests(ProcessTestCase):
         self.assertIn("--framing", self.check(twistd, "hello", "--help"))
         with Daemon(elsewhere, command=(twistd, "--nodaemon")) as daemon:
             port = daemon.port()
-            self.assertEqual(len(tutorial_client(port)), 4)
+            self.assertEqual(tutorial_client(port), CONVERSATION)
             client = self.check(str(environment / "bin" / "hello-client"), f"--port={port}")
         self.assertEqual(client.splitlines()[-1], "Hello, Sarah!")
         typed = environment / "lib"

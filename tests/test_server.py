@@ -1,6 +1,11 @@
 from twisted.internet.address import IPv4Address
 from twisted.internet.error import ConnectionDone, ConnectionLost
-from twisted.internet.interfaces import IHalfCloseableProtocol, IPushProducer, ISSLTransport
+from twisted.internet.interfaces import (
+    IHalfCloseableProtocol,
+    IHandshakeListener,
+    IPushProducer,
+    ISSLTransport,
+)
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.logger import capturedLogs, formatEvent
@@ -53,6 +58,7 @@ class ServerTestCase(SynchronousTestCase):
 class HelloProtocolTests(ServerTestCase):
     def test_interfaces(self) -> None:
         verifyObject(IHalfCloseableProtocol, self.protocol)
+        verifyObject(IHandshakeListener, self.protocol)
         verifyObject(IPushProducer, self.protocol)
 
     def test_the_conversation_of_the_tutorial(self) -> None:
@@ -88,8 +94,9 @@ class HelloProtocolTests(ServerTestCase):
     def test_a_lost_peer(self) -> None:
         self.protocol.stopProducing()
         self.protocol.connectionLost(Failure(ConnectionLost()))
-        self.assertEqual(self.clock.getDelayedCalls(), [])
-        self.assertEqual(self.flushLoggedErrors(), [])
+        self.assertEqual(self.sent(), b"Welcome!")
+        self.assertFalse(self.transport.disconnecting)
+        self.assertFalse(self.transport.disconnected)
 
     def test_log(self) -> None:
         protocol = HelloFactory(self.clock).buildProtocol(PEER)
@@ -127,6 +134,7 @@ class LingerTests(ServerTestCase):
         protocol.dataReceived(b"exit\nmore\n")
         self.clock.advance(1)
         self.assertTrue(transport.half_closed)
+        protocol.writeConnectionLost()
         self.assertEqual(transport.producerState, "producing")
         protocol.dataReceived(b"still more\n")
         self.clock.advance(1)
@@ -136,6 +144,8 @@ class LingerTests(ServerTestCase):
         self.assertTrue(self.transport.half_closed)
         self.assertFalse(self.transport.disconnecting)
         self.assertEqual(self.sent(), b"Welcome!\r\n" + LINE_TOO_LONG)
+        self.assertEqual(self.transport.producerState, "paused")
+        self.protocol.writeConnectionLost()
         self.assertEqual(self.transport.producerState, "producing")
         self.protocol.dataReceived(b"x" * 70000)
         self.assertEqual(self.sent(), b"")
@@ -147,19 +157,27 @@ class LingerTests(ServerTestCase):
         self.protocol.connectionLost(Failure(ConnectionDone()))
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
-    def test_gives_the_peer_some_time_from_its_last_answer_on(self) -> None:
+    def test_reads_nothing_from_a_peer_that_does_not_read_its_last_answer(self) -> None:
         self.clock.advance(10 * LINGER)
+        self.assertEqual(self.transport.producerState, "paused")
+        self.assertFalse(self.transport.disconnected)
+
+    def test_gives_the_peer_some_time_from_its_last_answer_on(self) -> None:
         self.protocol.writeConnectionLost()
         self.clock.advance(LINGER - 0.1)
         self.assertFalse(self.transport.disconnected)
         self.clock.advance(0.1)
         self.assertTrue(self.transport.disconnected)
+        self.protocol.connectionLost(Failure(ConnectionLost()))
 
-    def test_tls_lingers_by_itself(self) -> None:
+    def test_tls_is_greeted_after_its_handshake_and_lingers_by_itself(self) -> None:
         protocol = HelloFactory(self.clock, Framing.LINE).buildProtocol(PEER)
         transport = HalfCloseTransport()
         alsoProvides(transport, ISSLTransport)
         protocol.makeConnection(transport)
+        self.assertEqual(transport.value(), b"")
+        protocol.handshakeCompleted()
+        self.assertEqual(transport.value(), b"Welcome!\r\n")
         protocol.dataReceived(b"exit\nmore\n")
         self.assertFalse(transport.half_closed)
         self.assertTrue(transport.disconnecting)

@@ -41,7 +41,9 @@ class OptionsTests(SynchronousTestCase):
         )
 
     def test_nothing_given(self) -> None:
-        self.assertEqual([value for value in parsed().values() if value], [])
+        options = parsed()
+        self.assertEqual(options.pop("listen"), [])
+        self.assertEqual(set(options.values()), {None})
 
     def test_listen_repeats(self) -> None:
         self.assertEqual(parsed("--listen=tcp:1", "--listen=unix:a")["listen"], ["tcp:1", "unix:a"])
@@ -52,6 +54,7 @@ class OptionsTests(SynchronousTestCase):
             ["--port", "65536"],
             ["--port", "http"],
             ["--port", "-1"],
+            ["--interface", ""],
             ["--backlog", "0"],
             ["--framing", "json"],
             ["--delay", "-1"],
@@ -98,6 +101,10 @@ class BuildTests(SynchronousTestCase):
         self.assertEqual(len(self.reactor.tcpServers), 1)
         self.assertEqual(self.reactor.unixServers[0][0], "/run/hello")
 
+    def test_an_endpoint_given_twice(self) -> None:
+        build(self.reactor, listen=["tcp:1", "tcp:1"]).startService()
+        self.assertEqual(len(self.reactor.tcpServers), 2)
+
     def test_a_wrong_endpoint(self) -> None:
         self.assertRaises(ValueError, build, self.reactor, listen=["nosuch:1"])
 
@@ -115,9 +122,9 @@ class BuildTests(SynchronousTestCase):
     def test_says_that_it_waits(self) -> None:
         with capturedLogs() as events:
             self.listen()
-        (event,) = events
         self.assertEqual(
-            formatEvent(event), f"Waiting for connection... (listening on {event['address']})"
+            [formatEvent(event) for event in events],
+            ["Waiting for connection... (listening on 0.0.0.0:9999)"],
         )
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import hello_service
 from tests.processes import PATIENCE, ProcessTestCase, program, run
-from tests.tutorial import tutorial_client
+from tests.tutorial import CONVERSATION, tutorial_client
 
 UNITS = Path(hello_service.__file__).parent.parent / "deploy" / "systemd"
 
@@ -41,7 +41,7 @@ class UnitTests(ProcessTestCase):
         place = command.index("hello")
         daemon = self.daemon(*command[place + 1 :], command=tuple(command[:place]))
         self.assertEqual(daemon.port(), port)
-        self.assertEqual(len(tutorial_client(port)), 4)
+        self.assertEqual(tutorial_client(port), CONVERSATION)
 
     def test_the_socket_way(self) -> None:
         port = free_port()
@@ -53,5 +53,5 @@ class UnitTests(ProcessTestCase):
         with socket.create_connection(("127.0.0.1", port), PATIENCE) as client:
             self.assertEqual(client.recv(1024), b"Welcome!")
         self.assertEqual(daemon.port(), port)
-        self.assertEqual(len(tutorial_client(port)), 4)
+        self.assertEqual(tutorial_client(port), CONVERSATION)
         self.assertEqual(daemon.stop(), -signal.SIGTERM)

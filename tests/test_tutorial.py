@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from tests.processes import PATIENCE, ProcessTestCase, run
-from tests.tutorial import TutorialServer, tutorial_client
+from tests.tutorial import CONVERSATION, TutorialServer, tutorial_client
 
 DELAY = 1.0
 GREETING = len(b"Welcome!")
@@ -137,9 +137,8 @@ class TutorialTests(ProcessTestCase):
 
     def test_its_client_against_ours_and_our_client_against_its_server(self) -> None:
         daemon = self.daemon()
-        printed = ["Welcome!", "Hello, Michael!", "Hello, Tracy!", "Hello, Sarah!"]
-        self.assertEqual(tutorial_client(daemon.port()), printed)
+        self.assertEqual(tutorial_client(daemon.port()), CONVERSATION)
         oracle = self.enterContext(TutorialServer(DELAY))
         client = run("hello-client", f"--port={oracle.port}")
         self.assertEqual((client.returncode, client.stderr), (0, ""))
-        self.assertEqual(client.stdout.splitlines(), printed)
+        self.assertEqual(client.stdout.splitlines(), CONVERSATION)

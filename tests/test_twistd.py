@@ -5,10 +5,13 @@ import os
 import re
 import signal
 import socket
+import ssl
 import subprocess
 from pathlib import Path
 
 from hello_service import __version__
+from hello_service.conversation import LINE_TOO_LONG
+from tests.certificates import certificate_pem
 from tests.processes import (
     PATIENCE,
     TWISTD,
@@ -91,6 +94,27 @@ class ForegroundTests(TwistdTestCase):
         daemon.stop()
         self.assertEqual(list(self.folder.iterdir()), [])
 
+    def test_tls(self) -> None:
+        pem = self.folder / "server.pem"
+        pem.write_bytes(certificate_pem("localhost"))
+        place = f"ssl:0:interface=127.0.0.1:privateKey={pem}:certKey={pem}"
+        trust = ssl.create_default_context(cafile=pem)
+        for delay in ("0", "0.1"):
+            daemon = self.daemon(f"--listen={place}", f"--delay={delay}", "--framing=line")
+            with (
+                socket.create_connection(("127.0.0.1", daemon.port()), PATIENCE) as plain,
+                trust.wrap_socket(plain, server_hostname="localhost") as client,
+                client.makefile("rb") as answers,
+            ):
+                self.assertEqual(answers.readline(), b"Welcome!\r\n")
+                client.sendall(b"Michael\n" * 1000)
+                for _ in range(1000):
+                    self.assertEqual(answers.readline(), b"Hello, Michael!\n")
+                client.sendall(b"x" * 2000)
+                self.assertEqual(answers.read(), LINE_TOO_LONG)
+            daemon.wait_for("closed")
+            daemon.stop()
+
     def test_twist(self) -> None:
         daemon = self.daemon(command=("twist", "--log-format=text"))
         self.talk(daemon.port())
@@ -155,8 +179,10 @@ class DaemonizedTests(TwistdTestCase):
             port = other.getsockname()[1]
             started = self.start(f"--port={port}")
         self.assertEqual(started.returncode, 1)
-        sentence = started.stderr.splitlines()[0]
+        sentence, *twistd = started.stderr.splitlines()
         self.assertRegex(sentence, rf"^127\.0\.0\.1:{port} is in use .*\.$")
+        self.assertRegex(twistd[0], r"^An error has occurred: ")
+        self.assertEqual(twistd[1:], ["Please look at log file for more information."])
         self.assertNotIn("Traceback", started.stderr + started.stdout)
         self.assertFalse(self.pidfile.exists())
         self.assertIn(sentence, self.logfile.read_text())

@@ -5,6 +5,9 @@ import threading
 import time
 from typing import Self
 
+CONVERSATION = ["Welcome!", "Hello, Michael!", "Hello, Tracy!", "Hello, Sarah!"]
+"""What the tutorial's client prints."""
+
 
 class TutorialServer:
     """A thread for each connection; reads once, waits, answers.

@@ -2,12 +2,12 @@
 
 import errno
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from typing import TextIO
 
 from twisted.application.service import Service
-from twisted.internet.defer import Deferred, gatherResults, maybeDeferred
+from twisted.internet.defer import CancelledError, Deferred, gatherResults, maybeDeferred
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import (
@@ -78,10 +78,14 @@ def _explain_listening(place: str, error: BaseException | None) -> str:
             place = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     match getattr(error, "errno", error):
         case errno.EADDRINUSE | "Cannot acquire lock":
-            show = f"-ltn 'sport = :{port}'" if isinstance(port, int) else "-lx"
+            if isinstance(port, int):
+                return (
+                    f"{place} is in use by another program: `ss -p -ltn 'sport = :{port}'` shows"
+                    " which; stop that one or listen elsewhere."
+                )
             return (
-                f"{place} is in use by another program: `ss -p {show}` shows which; stop that one"
-                " or listen elsewhere."
+                f"{place} is in use: stop the server that `ss -p -lx` shows there, or remove the"
+                " file, or listen elsewhere."
             )
         case errno.EACCES if isinstance(port, int):
             return (
@@ -104,7 +108,7 @@ def _explain_listening(place: str, error: BaseException | None) -> str:
 class ListeningService(Service):
     """Listens on every endpoint, privileged where there is a difference, or ends the process.
 
-    @param endpoints: what to listen on, by the names that messages give them.
+    @param endpoints: the names that messages give them, and what to listen on.
     @param listening: called with each port once it listens.
     @param stderr: where a start that fails is explained, closed once the service runs: a daemon
         must not hold on to its terminal.
@@ -115,7 +119,7 @@ class ListeningService(Service):
     def __init__(
         self,
         reactor: IReactorCore,
-        endpoints: Mapping[str, IStreamServerEndpoint],
+        endpoints: Sequence[tuple[str, IStreamServerEndpoint]],
         factory: IProtocolFactory,
         listening: Callable[[IListeningPort], None],
         stderr: TextIO | None = None,
@@ -126,21 +130,25 @@ class ListeningService(Service):
         self._listening = listening
         self._stderr = stderr
         self._ports: list[IListeningPort] = []
+        self._attempts: list[Deferred[None]] = []
         self._sentence = ""
 
     def privilegedStartService(self) -> None:
         """Listen on all endpoints.
 
-        @raises CannotStart: if one of them cannot.
+        @raises CannotStart: if one of them cannot; then none does.
         """
-        for place, endpoint in self._endpoints.items():
-            endpoint.listen(self._factory).addCallback(self._listen).addErrback(self._fail, place)
-        if self._sentence:
-            raise CannotStart(self._sentence)
+        self._sentence = ""
+        for place, endpoint in self._endpoints:
+            attempt = endpoint.listen(self._factory).addCallback(self._listen)
+            self._attempts.append(attempt.addErrback(self._fail, place))
+            if self._sentence:
+                self.stopService()
+                raise CannotStart(self._sentence)
 
     def startService(self) -> None:
         """Listen, if C{privilegedStartService} has not been called."""
-        if not self._ports:
+        if not self._attempts:
             self.privilegedStartService()
         super().startService()  # type: ignore[no-untyped-call]
         if self._stderr:
@@ -149,6 +157,9 @@ class ListeningService(Service):
     def stopService(self) -> Deferred[None]:
         """Stop listening; what is connected stays so."""
         super().stopService()  # type: ignore[no-untyped-call]
+        attempts, self._attempts = self._attempts, []
+        for attempt in attempts:
+            attempt.cancel()
         ports, self._ports = self._ports, []
         stopping = [maybeDeferred(port.stopListening) for port in ports]
         return gatherResults(stopping).addCallback(lambda _: None)
@@ -158,6 +169,8 @@ class ListeningService(Service):
         self._listening(port)
 
     def _fail(self, failure: Failure, place: str) -> None:
+        if failure.check(CancelledError):
+            return
         sentence = _explain_listening(place, failure.value)
         self._log.error("{sentence}", sentence=sentence)
         if self.running:
