@@ -137,6 +137,14 @@ class HelloClientAndServerTests(SynchronousTestCase):
             self.assertEqual(self.successResultOf(steps[-1]), "Hello, Tracy!")
             self.assertEqual(transport.value(), b"Tracy\r\n")
 
+    def test_nobody_to_greet(self) -> None:
+        for framing in Framing:
+            client, pump = self.connect(framing)
+            for step in (client.welcome(), client.exit()):
+                outcome = Deferred.fromCoroutine(step)
+                pump.flush()
+                self.successResultOf(outcome)
+
     def test_a_greeting_cut_off_in_its_line_end(self) -> None:
         client = HelloClient()
         client.makeConnection(StringTransport())
