@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run test lint clean
+.PHONY: run demo test lint bench-fetch clean
 
 run: .venv/run.stamp
 	$(BIN)/twistd --nodaemon --pidfile= hello --port 9999
@@ -16,10 +16,17 @@ test: .venv/test.stamp lint
 	$(BIN)/python -W error::ResourceWarning -m twisted.trial --reporter=bwverbose tests
 	$(BIN)/pytest tests/sockets
 
+demo: .venv/run.stamp
+	$(BIN)/python examples/demo.py
+
 lint: .venv/test.stamp
 	$(BIN)/ruff format --check --quiet
 	$(BIN)/ruff check --quiet
-	$(BIN)/mypy hello_service twisted tests
+	$(BIN)/mypy hello_service twisted tests examples benchmarks
+
+bench-fetch: .venv/test.stamp
+	$(BIN)/pip install --quiet --editable '.[bench]'
+	$(BIN)/python benchmarks/fetch.py
 
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \

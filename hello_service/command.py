@@ -10,14 +10,12 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import react
 
 from hello_service.options import BadValue
-from hello_service.trouble import TroubleError
+from hello_service.trouble import Trouble, TroubleError
 
 USAGE = 2
 """The exit status after a wrong use, which is argparse's."""
 INTERRUPTED = 130
 """The exit status after Ctrl+C, as shells have it: 128 and the number of SIGINT."""
-UNWRITABLE = 9
-"""The exit status when the output cannot be written, to a full disk for one."""
 BROKEN_PIPE = 141
 """The exit status when nobody reads the output: 128 and the number of SIGPIPE."""
 
@@ -41,8 +39,11 @@ async def _guard(reactor: Any, program: str, main: Main) -> NoReturn:
         status = BROKEN_PIPE
         _drop_output()
     except OSError as error:
-        print(f"{program}: error: cannot write the output: {error.strerror}", file=sys.stderr)
-        status = UNWRITABLE
+        trouble = TroubleError(
+            Trouble.FILE, f"the output cannot be written: {error.strerror}: make room for it."
+        )
+        print(f"{program}: {trouble}", file=sys.stderr)
+        status = trouble.trouble.value
         _drop_output()
     sys.exit(status)
 

@@ -21,6 +21,14 @@ class Trouble(Enum):
     """The peer closed or reset the connection before its time."""
     PROTOCOL = 8
     """The peer sent what it should not."""
+    TLS = 9
+    """No TLS that both ends accept could be agreed on."""
+    STATUS = 10
+    """The server answered with 4xx or 5xx, and the caller wanted that to be a failure."""
+    FILE = 11
+    """What arrived, or what is said about it, cannot be written where it should be."""
+    SIZE = 12
+    """There is more of it than the caller wanted."""
 
 
 class TroubleError(Exception):
@@ -29,6 +37,7 @@ class TroubleError(Exception):
     def __init__(self, trouble: Trouble, sentence: str) -> None:
         super().__init__(f"{trouble.name}: {sentence}")
         self.trouble = trouble
+        self.sentence = sentence
 
 
 def connect_trouble(failure: BaseException, place: str, seconds: float) -> TroubleError:

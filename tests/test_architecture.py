@@ -30,7 +30,30 @@ ALLOWED: dict[str, set[str]] = {
     },
     "service": {"", "address", "conversation", "daemon", "options", "server"},
     "daemon": set(),
-}
+    # The fetcher: what is pure, the agent, the command.
+    "fetch_errors": set(),
+    "request": set(),
+    "coding": set(),
+    "saving": set(),
+    "headers": set(),
+    "connect": set(),
+    "head": {"fetch_errors"},
+    "response": {"fetch_errors", "head"},
+    "wire": {"connect", "response"},
+    "raw_response": {"fetch_errors", "head", "response", "wire"},
+    "exchange": {"connect", "fetch_errors", "raw_response", "response", "wire"},
+    "fetch": {"exchange", "headers", "raw_response", "request", "wire"},
+    "showing": {"address", "wire"},
+    "receiving": {"coding", "fetch_errors", "raw_response", "saving"},
+    "fetch_options": {"", "options", "request"},
+    "fetch_trouble": {
+        "coding", "fetch_errors", "raw_response", "request", "showing", "trouble",
+    },
+    "fetch_command": {
+        "coding", "command", "exchange", "fetch", "fetch_options", "fetch_trouble", "headers",
+        "raw_response", "receiving", "request", "saving", "showing", "trouble", "wire",
+    },
+}  # fmt: skip
 """Which modules of hello_service each one may import; "" is the package itself."""
 
 

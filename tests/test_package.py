@@ -3,8 +3,13 @@
 import os
 import shutil
 import sys
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import hello_service
 from tests.processes import Daemon, ProcessTestCase, run
@@ -12,6 +17,27 @@ from tests.tutorial import CONVERSATION, tutorial_client
 
 ROOT = Path(hello_service.__file__).parent.parent
 MINUTES = 240
+
+
+@contextmanager
+def web_server(folder: Path) -> Iterator[str]:
+    """Serve a folder by HTTP; give the URL."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(SilentHandler, directory=folder))
+    thread = Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+class SilentHandler(SimpleHTTPRequestHandler):
+    """Serves files, without a log."""
+
+    def log_message(self, *_: object) -> None:
+        """Nobody reads it."""
 
 
 class PackageTests(ProcessTestCase):
@@ -45,7 +71,11 @@ class PackageTests(ProcessTestCase):
             port = daemon.port()
             self.assertEqual(tutorial_client(port), CONVERSATION)
             client = self.check(str(environment / "bin" / "hello-client"), f"--port={port}")
-        self.assertEqual(client.splitlines()[-1], "Hello, Sarah!")
+        self.assertEqual(client.splitlines(), CONVERSATION)
+        with web_server(self.folder) as url:
+            fetch = str(environment / "bin" / "hello-fetch")
+            self.check(fetch, "-o", str(elsewhere / "page"), f"{url}/source/LICENSE")
+        self.assertEqual((elsewhere / "page").read_bytes(), (ROOT / "LICENSE").read_bytes())
         typed = environment / "lib"
         if name != "editable":
             self.assertEqual(len(list(typed.rglob("hello_service/py.typed"))), 1)

@@ -27,5 +27,16 @@ class ConnectTroubleTests(SynchronousTestCase):
     def test_statuses_are_a_contract(self) -> None:
         self.assertEqual(
             {trouble.name: trouble.value for trouble in Trouble},
-            {"DNS": 3, "REFUSED": 4, "UNREACHABLE": 5, "TIMEOUT": 6, "RESET": 7, "PROTOCOL": 8},
+            {
+                "DNS": 3,
+                "REFUSED": 4,
+                "UNREACHABLE": 5,
+                "TIMEOUT": 6,
+                "RESET": 7,
+                "PROTOCOL": 8,
+                "TLS": 9,
+                "STATUS": 10,
+                "FILE": 11,
+                "SIZE": 12,
+            },
         )

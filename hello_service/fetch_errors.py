@@ -1,0 +1,113 @@
+"""Why a fetch has no whole response: each exception says so in a sentence without its capital."""
+
+
+class ResponseError(Exception):
+    """What was received is no response, or not the whole of it; the message is one sentence.
+
+    @ivar wire: what was on the wire until then, set by whoever did the I/O.
+    """
+
+    wire: object = None
+
+
+class MalformedResponse(ResponseError):
+    """The peer broke the grammar of HTTP/1.1, or left open what it means."""
+
+
+class LimitExceeded(ResponseError):
+    """Something is larger than it may be.
+
+    @ivar limit: the number that was exceeded.
+    """
+
+    _sentence = ""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(self._sentence.format(limit))
+        self.limit = limit
+
+
+class HeadTooLong(LimitExceeded):
+    """A head has more than `HEAD_LIMIT` bytes."""
+
+    _sentence = "the head has more than {} bytes"
+
+
+class TooManyInterim(LimitExceeded):
+    """More than `INTERIM_LIMIT` interim heads came."""
+
+    _sentence = "more than {} interim (1xx) heads came before the response"
+
+
+class ChunkLineTooLong(LimitExceeded):
+    """A chunk-size line has more than `CHUNK_LINE_LIMIT` bytes."""
+
+    _sentence = "a chunk-size line has more than {} bytes"
+
+
+class TrailersTooLong(LimitExceeded):
+    """The trailer section has more than `TRAILERS_LIMIT` bytes."""
+
+    _sentence = "the trailers have more than {} bytes"
+
+
+class BodyTooLarge(LimitExceeded):
+    """The body has more bytes than the caller wanted."""
+
+    _sentence = "the body has more than {} bytes"
+
+
+class CutShort(ResponseError):
+    """The stream ended too early.
+
+    @ivar received: bytes of the body, or of the head if that is not whole, that came.
+    @ivar expected: bytes of the body that the head announced, or C{None}.
+    """
+
+    _how = "was closed"
+
+    def __init__(self, part: str, received: int, expected: int | None = None) -> None:
+        of = "" if expected is None else f" of {expected}"
+        super().__init__(f"the connection {self._how} {part}, after {received}{of} bytes")
+        self.received = received
+        self.expected = expected
+
+
+class PeerReset(CutShort):
+    """The connection broke: a reset, or TLS that ends without saying so."""
+
+    _how = "broke"
+
+
+class Stalled(ResponseError):
+    """Nothing came for too long.
+
+    @ivar seconds: how long was waited.
+    @ivar received: bytes of the body that came before.
+    """
+
+    def __init__(self, seconds: float, received: int) -> None:
+        super().__init__(f"nothing came for {seconds:g} seconds, after {received} bytes of body")
+        self.seconds = seconds
+        self.received = received
+
+
+class OutOfTime(ResponseError):
+    """The whole took too long.
+
+    @ivar seconds: how long it was given.
+    @ivar received: bytes of the body that came.
+    """
+
+    def __init__(self, seconds: float, received: int) -> None:
+        super().__init__(f"it took more than {seconds:g} seconds, {received} bytes of body came")
+        self.seconds = seconds
+        self.received = received
+
+
+class Abandoned(ResponseError):
+    """Who asked for the response gave it up."""
+
+
+class TLSFailed(ResponseError):
+    """No TLS that both ends accept could be agreed on."""

@@ -1,0 +1,139 @@
+"""An HTTP/1.1 request without a body: a URL and headers in, the bytes for the wire out, no I/O."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import lru_cache
+
+PORTS = {"http": 80, "https": 443}
+
+_URL = re.compile(
+    r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://(?P<authority>[^/?#]*)(?P<target>[^#]*)(?:#.*)?"
+)
+_AUTHORITY = re.compile(
+    r"(?:\[(?P<literal>[^\]]*)\]|(?P<name>[^:\[\]]+))(?::(?P<port>[0-9]{0,5}))?"
+)
+_NAME = re.compile(r"[A-Za-z0-9._-]+")
+_CONTROL = re.compile(r"[\x00-\x20\x7f]")
+_PRINTABLE = bytes(range(0x21, 0x7F)).decode()
+_TOKEN = re.compile(rb"[-!#$%&'*+.^_`|~0-9A-Za-z]+")
+_VALUE = re.compile(rb"[\t\x20-\x7e\x80-\xff]*")
+_WITH_LENGTH = (b"POST", b"PUT", b"PATCH")
+
+
+class InvalidRequest(ValueError):
+    """The request cannot be sent as it is; the message is one sentence."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a URL leads.
+
+    @ivar scheme: C{http} or C{https}.
+    @ivar host: a name in ASCII, or an address without brackets.
+    @ivar authority: what the Host header says: the port only where it is not the default.
+    @ivar target: path and query, in ASCII, at least C{/}.
+    """
+
+    scheme: str
+    host: str
+    port: int
+    authority: str
+    target: str
+
+
+@lru_cache
+def parse_url(url: str) -> Place:
+    """Read an absolute URL of HTTP; names are turned to ASCII by IDNA, paths by UTF-8.
+
+    @raises InvalidRequest: with what is wrong, and what to write instead.
+    """
+    if control := _CONTROL.search(url):
+        raise InvalidRequest(
+            f"the URL contains {control[0]!r}: write such a character as %{ord(control[0]):02X}"
+        )
+    match = _URL.fullmatch(url)
+    if not match:
+        raise InvalidRequest(f"{url!r} is not a URL: write one like http://example.com/page")
+    scheme = match["scheme"].lower()
+    if scheme not in PORTS:
+        raise InvalidRequest(f"{scheme}: is not a scheme to fetch from: use http: or https:")
+    if "@" in match["authority"]:
+        raise InvalidRequest(
+            "a user name and password in a URL are not sent: give an Authorization header"
+        )
+    authority = _AUTHORITY.fullmatch(match["authority"])
+    if not authority:
+        raise InvalidRequest(f"{match['authority']!r} is not HOST or HOST:PORT")
+    literal = authority["literal"]
+    host = _name(authority["name"]) if literal is None else _address(literal)
+    port = int(authority["port"] or PORTS[scheme])
+    if not 0 < port < 65536:
+        raise InvalidRequest(f"{port} is not a port: ports are 1 to 65535")
+    shown = host if literal is None else f"[{host}]"
+    if port != PORTS[scheme]:
+        shown += f":{port}"
+    target = match["target"]
+    if not target.isascii():
+        from urllib.parse import quote
+
+        target = quote(target, safe=_PRINTABLE)
+    return Place(scheme, host, port, shown, target if target[:1] == "/" else f"/{target}")
+
+
+def _name(name: str) -> str:
+    if not name.isascii():
+        import idna
+
+        try:
+            name = idna.encode(name, uts46=True).decode()
+        except idna.IDNAError as error:
+            raise InvalidRequest(f"{name!r} is not a host name: {error}") from None
+    if not _NAME.fullmatch(name):
+        raise InvalidRequest(f"{name!r} is not a host name: check its spelling")
+    return name
+
+
+def _address(literal: str) -> str:
+    from ipaddress import AddressValueError, IPv6Address
+
+    try:
+        address = IPv6Address(literal)
+    except AddressValueError as error:
+        raise InvalidRequest(f"[{literal}] is not an IPv6 address: {error}") from None
+    if address.scope_id:
+        raise InvalidRequest(f"[{literal}] names a network interface, which a URL cannot")
+    return literal
+
+
+def request_bytes(place: Place, method: bytes, headers: Iterable[tuple[bytes, bytes]]) -> bytes:
+    """Write the request: C{Host}, C{Connection: close}, then the headers in their order and case.
+
+    A header of either name takes the default's place.
+
+    @raises InvalidRequest: if the method or a header cannot stand on the wire, or announces a
+        body, which is never sent.
+    """
+    if not _TOKEN.fullmatch(method):
+        raise InvalidRequest(f"{method!r} is not a method: write one like GET")
+    if method == b"CONNECT":
+        raise InvalidRequest("CONNECT opens a tunnel and fetches nothing: use another method")
+    defaults = {
+        b"host": (b"Host", place.authority.encode()),
+        b"connection": (b"Connection", b"close"),
+    }
+    if method in _WITH_LENGTH:  # RFC 9110, section 8.6
+        defaults[b"content-length"] = (b"Content-Length", b"0")
+    given = list(headers)
+    for name, value in given:
+        lowered = name.lower()
+        if not _TOKEN.fullmatch(name):
+            raise InvalidRequest(f"{name!r} is not a header name: letters, digits and -")
+        if not _VALUE.fullmatch(value):
+            raise InvalidRequest(f"the value of {name.decode()} contains a control character")
+        if lowered == b"transfer-encoding" or (lowered == b"content-length" and value != b"0"):
+            raise InvalidRequest(f"{name.decode()} announces a body, and none can be sent")
+        defaults.pop(lowered, None)
+    lines = [b"%b %b HTTP/1.1" % (method, place.target.encode())]
+    lines += [b"%b: %b" % header for header in (*defaults.values(), *given)]
+    return b"\r\n".join((*lines, b"", b""))

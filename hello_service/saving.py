@@ -1,0 +1,103 @@
+"""A body saved to a file that only appears whole."""
+
+import os
+import re
+import stat
+from contextlib import suppress
+from pathlib import Path
+from typing import BinaryIO, Protocol
+from urllib.parse import unquote
+
+NAME_LIMIT = 200
+"""Bytes of a name taken from a URL: file systems take 255, and C{.part} has to fit."""
+
+_UNWANTED = re.compile(r"[/\\\x00-\x1f\x7f-\x9f]|^[.-]")
+
+
+def name_from_target(target: str) -> str:
+    """Return the name of a file in this folder for a URL's path and query.
+
+    It is the path's last segment, or C{index.html}. It is never hidden, never an option, and has
+    nothing in it that leads elsewhere or that drives a terminal.
+    """
+    segment = target.partition("?")[0].rpartition("/")[2]
+    name = _UNWANTED.sub("_", unquote(segment, errors="replace"))
+    return name.encode()[:NAME_LIMIT].decode(errors="ignore") or "index.html"
+
+
+class Place(Protocol):
+    """Where a body goes."""
+
+    def write(self, data: bytes) -> None:
+        """Take the next bytes."""
+
+    def keep(self) -> None:
+        """Take the end: it is whole."""
+
+    def give_up(self) -> str:
+        """Take the end: it is not whole. Return what is left, as a sentence or nothing."""
+
+
+class NewFile:
+    """A file that is written beside its place as C{NAME.part}, and takes its place when whole."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._part = path.with_name(path.name + ".part")
+        self._file: BinaryIO = open(self._part, "wb", buffering=0)  # noqa: SIM115
+        self._size = 0
+
+    def write(self, data: bytes) -> None:
+        view = memoryview(data)
+        while view:
+            view = view[self._file.write(view) :]
+        self._size += len(data)
+
+    def keep(self) -> None:
+        self._file.close()
+        self._part.replace(self._path)
+
+    def give_up(self) -> str:
+        self._file.close()
+        if not self._size:
+            self._part.unlink()
+            return ""
+        return f"What arrived ({self._size} bytes) is in {str(self._part)!r}."
+
+
+class OpenStream:
+    """A stream, a device or a pipe, which takes what comes when it comes."""
+
+    def __init__(self, stream: BinaryIO, close: bool) -> None:
+        self._stream = stream
+        self._close = close
+
+    def write(self, data: bytes) -> None:
+        self._stream.write(data)
+
+    def keep(self) -> None:
+        if self._close:
+            self._stream.close()
+        else:
+            self._stream.flush()
+
+    def give_up(self) -> str:
+        with suppress(OSError):  # what does not get there is why it is given up
+            self.keep()
+        return ""
+
+
+def place_at(path: Path) -> Place:
+    """Return the place for a body at a path; a device or a pipe is written to, not replaced.
+
+    @raises OSError: if nothing can be written there.
+    """
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        return NewFile(path)
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(21, os.strerror(21), str(path))
+    if stat.S_ISREG(mode):
+        return NewFile(path)
+    return OpenStream(open(path, "wb"), close=True)

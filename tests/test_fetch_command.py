@@ -1,0 +1,446 @@
+"""Tests of the command C{hello-fetch}."""
+
+import gzip
+import os
+import sys
+from contextlib import redirect_stderr
+from io import BytesIO, StringIO
+from pathlib import Path
+from socket import AF_INET, AF_INET6
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import tqdm
+from twisted.internet.address import IPv4Address, IPv6Address
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.error import ConnectionRefusedError, NoRouteError
+
+from hello_service.fetch_command import REDIRECT_LIMIT, Command, Console
+from hello_service.fetch_options import Options, parse_options
+from hello_service.receiving import PATIENCE
+from hello_service.trouble import Trouble, TroubleError
+from tests.fetching import V4, FetchTestCase
+
+URL = "http://192.0.2.1/page"
+
+
+def head(*lines: str, status: str = "200 OK") -> bytes:
+    return "\r\n".join([f"HTTP/1.1 {status}", *lines, "", ""]).encode()
+
+
+class Terminal(StringIO):
+    """A terminal's standard error."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+class CommandTestCase(FetchTestCase):
+    """The command, in a folder of its own."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.folder = Path(self.enterContext(TemporaryDirectory()))
+        before = Path.cwd()
+        os.chdir(self.folder)
+        self.addCleanup(os.chdir, before)
+        self.out: Any = BytesIO()
+        self.err = StringIO()
+        self.opened: list[str] = []
+
+    def start(self, *arguments: str, terminal: bool = False) -> Deferred[int]:
+        """Begin, up to the connection."""
+        console = Console(self.out, self.err, terminal, terminal, self.opened.append)
+        options = parse_options(arguments)
+        return Deferred.fromCoroutine(Command(self.reactor, options, console).run())
+
+    def answered(self, command: Deferred[int], *pieces: bytes, close: bool = True) -> None:
+        """Answer the connection that was begun last."""
+        self.transport = self.connect()
+        for piece in pieces:
+            self.peer.dataReceived(piece)
+        if close:
+            self.close()
+
+    def fetch_page(self, *arguments: str, answer: bytes, **console: Any) -> None:
+        """Fetch a page that arrives."""
+        command = self.start(*(arguments or (URL,)), **console)
+        self.answered(command, answer)
+        self.assertEqual(self.successResultOf(command), 0)
+
+    def assert_trouble(self, command: Deferred[int], trouble: Trouble, *words: str) -> None:
+        error = self.failureResultOf(command, TroubleError).value
+        self.assertIs(error.trouble, trouble)
+        self.assertTrue(str(error).startswith(f"{trouble.name}: "))
+        self.assertRegex(str(error), r"[.]\Z")
+        for word in words:
+            self.assertIn(word, str(error))
+
+    def files(self) -> dict[str, bytes]:
+        return {path.name: path.read_bytes() for path in Path.cwd().iterdir()}
+
+
+PAGE = head("Content-Length: 5") + b"hello"
+
+
+class SavingTests(CommandTestCase):
+    """Where head and body go."""
+
+    def test_page(self) -> None:
+        """The head is printed as it came, the body is saved under the URL's name."""
+        self.fetch_page(answer=PAGE)
+        self.assertEqual(self.files(), {"page": b"hello"})
+        self.assertEqual(self.out.getvalue(), PAGE[:-5])
+        self.assertEqual(self.err.getvalue(), "hello-fetch: saved 5 bytes as 'page'.\n")
+
+    def test_host(self) -> None:
+        """A host alone is enough; its page is index.html."""
+        self.fetch_page("192.0.2.1", answer=PAGE)
+        self.assertEqual(self.files(), {"index.html": b"hello"})
+
+    def test_output(self) -> None:
+        """-o names the file, --quiet says nothing."""
+        self.fetch_page("-o", "x", "--quiet", URL, answer=PAGE)
+        self.assertEqual(self.files(), {"x": b"hello"})
+        self.assertEqual(self.err.getvalue(), "")
+
+    def test_standard_output(self) -> None:
+        """With -o - the body goes to standard output, the head to standard error."""
+        self.fetch_page("-o", "-", URL, answer=PAGE)
+        self.assertEqual(self.files(), {})
+        self.assertEqual(self.out.getvalue(), b"hello")
+        self.assertEqual(self.err.getvalue(), PAGE[:-5].decode().replace("\r\n", "\n"))
+
+    def test_head(self) -> None:
+        """--head asks for the head, and saves nothing."""
+        self.fetch_page("--head", URL, answer=PAGE[:-5])
+        self.assertIn(b"HEAD /page", self.transport.value())
+        self.assertEqual(self.files(), {})
+
+    def test_interim(self) -> None:
+        """Interim heads are printed, too."""
+        hints = head(status="103 Early Hints")
+        self.fetch_page(answer=hints + PAGE)
+        self.assertEqual(self.out.getvalue(), hints + PAGE[:-5])
+
+    def test_terminal(self) -> None:
+        """On a terminal, a head cannot do anything."""
+        self.fetch_page(answer=head("A: \x1b[31m\x9b", "Content-Length: 0"), terminal=True)
+        self.assertIn(b"A: \\x1b[31m\\x9b\n", self.out.getvalue())
+
+    def test_browser(self) -> None:
+        """--open opens what was saved."""
+        self.fetch_page("--open", URL, answer=PAGE)
+        self.assertEqual(self.opened, [(Path.cwd() / "page").as_uri()])
+
+    def test_headers(self) -> None:
+        """-H sends headers in their order and case."""
+        self.fetch_page("-H", "x-B: 1", "-H", "X-a:2", URL, answer=PAGE)
+        self.assertIn(b"x-B: 1\r\nX-a: 2\r\n\r\n", self.transport.value())
+
+    def test_trace(self) -> None:
+        """--trace shows the socket's events."""
+        self.fetch_page("--trace", URL, answer=PAGE)
+        self.assertIn(" ms  connecting to 192.0.2.1:80\n", self.err.getvalue())
+        self.assertIn("48 54 54 50", self.err.getvalue())
+
+    def test_families(self) -> None:
+        """-4 and -6 restrict what a name stands for."""
+        for flag, kind in (("-4", IPv4Address), ("-6", IPv6Address)):
+            self.start(flag, "http://h/")
+            self.assertEqual(self.resolver.asked[-1][2], [kind])
+
+
+class CodingTests(CommandTestCase):
+    """What is undone."""
+
+    BODY = gzip.compress(b"hello")
+    CODED = head("Transfer-Encoding: chunked", "Content-Encoding: gzip")
+    CHUNKS = b"%x\r\n%b\r\n0\r\n\r\n" % (len(BODY), BODY)
+
+    def test_browsers_view(self) -> None:
+        """By default the page is saved as a browser would have it."""
+        self.fetch_page(answer=self.CODED + self.CHUNKS)
+        self.assertEqual(self.files(), {"page": b"hello"})
+
+    def test_no_decompress(self) -> None:
+        """--no-decompress keeps the coding, not the chunks."""
+        self.fetch_page("--no-decompress", URL, answer=self.CODED + self.CHUNKS)
+        self.assertEqual(self.files(), {"page": self.BODY})
+
+    def test_raw(self) -> None:
+        """--raw keeps all."""
+        self.fetch_page("--raw", URL, answer=self.CODED + self.CHUNKS + b"more")
+        self.assertEqual(self.files(), {"page": self.CHUNKS})
+
+    def test_unknown(self) -> None:
+        """A coding that is not known is kept, and said."""
+        self.fetch_page(answer=head("Content-Encoding: br", "Content-Length: 5") + b"hello")
+        self.assertEqual(self.files(), {"page": b"hello"})
+        self.assertIn("saved as br", self.err.getvalue())
+
+    def test_bad(self) -> None:
+        """What is not in its coding is an error with a way out."""
+        command = self.start(URL)
+        self.answered(command, head("Content-Encoding: gzip", "Content-Length: 5") + b"hello")
+        self.assert_trouble(command, Trouble.PROTOCOL, "not gzip", "--no-decompress")
+        self.assertEqual(self.files(), {})
+
+    def test_bad_later(self) -> None:
+        """A coding that breaks while the body comes ends the connection."""
+        command = self.start(URL)
+        self.answered(command, head("Content-Encoding: gzip") + self.BODY[:-8], close=False)
+        self.peer.dataReceived(b"wrong ends")
+        self.assertTrue(self.transport.disconnecting)
+        self.assert_trouble(command, Trouble.PROTOCOL)
+
+    def test_cut(self) -> None:
+        """A coding that ends too early is an error; what it stood for stays."""
+        command = self.start(URL)
+        self.answered(command, head("Content-Encoding: gzip") + self.BODY[:-1])
+        self.assert_trouble(command, Trouble.PROTOCOL, "ends too early", "'page.part'")
+        self.assertEqual(self.files(), {"page.part": b"hello"})
+
+    def test_bomb(self) -> None:
+        """--max-size counts what is saved, too."""
+        command = self.start("--max-size", "1000", URL)
+        bomb = gzip.compress(bytes(100_000))
+        self.assertLess(len(bomb), 1000)
+        self.answered(command, head("Content-Encoding: gzip") + bomb)
+        self.assert_trouble(command, Trouble.SIZE, "1000 bytes", "--max-size")
+
+
+class RedirectTests(CommandTestCase):
+    """Pages that are elsewhere."""
+
+    MOVED = head("Location: https://192.0.2.1/\x1b", "Content-Length: 2", status="302 Found")
+
+    def test_explained(self) -> None:
+        """Without --follow, a redirect is a page, and is explained."""
+        self.fetch_page(answer=self.MOVED + b"hi")
+        self.assertEqual(self.files(), {"page": b"hi"})
+        self.assertIn("302 means", self.err.getvalue())
+        self.assertIn("https://192.0.2.1/\\x1b: --follow", self.err.getvalue())
+
+    def follow(self, *targets: str, arguments: tuple[str, ...] = ()) -> Deferred[int]:
+        command = self.start("--follow", *arguments, URL)
+        for target in targets:
+            self.answered(command, head(f"Location: {target}", status="302 Found"), close=False)
+            self.assertTrue(self.transport.disconnecting)
+        return command
+
+    def test_followed(self) -> None:
+        """With --follow, each head is shown, and the last page saved."""
+        command = self.follow("/a", "//192.0.2.2/b/", "c?d")
+        self.answered(command, PAGE)
+        self.assertEqual(self.successResultOf(command), 0)
+        self.assertEqual(self.files(), {"page": b"hello"})
+        self.assertEqual(self.out.getvalue().count(b"HTTP/1.1 302"), 3)
+        self.assertIn(b"GET /b/c?d HTTP/1.1\r\nHost: 192.0.2.2\r\n", self.transport.value())
+
+    def test_secrets(self) -> None:
+        """Secrets stay with the origin that they were meant for."""
+        secret = ("-H", "Authorization: x", "-H", "A: b")
+        command = self.follow("/a", arguments=secret)
+        self.answered(command, PAGE)
+        self.assertIn(b"Authorization", self.transport.value())
+        command = self.follow("http://192.0.2.1:81/", arguments=secret)
+        self.answered(command, PAGE)
+        self.assertNotIn(b"Authorization", self.transport.value())
+        self.assertIn(b"A: b", self.transport.value())
+
+    def test_circle(self) -> None:
+        """A circle ends."""
+        command = self.follow(*["/page"] * REDIRECT_LIMIT)
+        self.assert_trouble(command, Trouble.PROTOCOL, f"more than {REDIRECT_LIMIT}")
+
+    def test_nowhere(self) -> None:
+        """A redirect to what is no page is an error."""
+        command = self.follow("mailto:me")
+        self.assert_trouble(command, Trouble.PROTOCOL, "mailto:me")
+
+
+class TroubleTests(CommandTestCase):
+    """What goes wrong: a word, a sentence, a status, and what is left."""
+
+    def test_dns(self) -> None:
+        """A name without an address."""
+        command = self.start("http://h/")
+        self.resolver.resolve([])
+        self.assert_trouble(command, Trouble.DNS, "h: ")
+
+    def test_refused(self) -> None:
+        """Nobody listens."""
+        command = self.start(URL)
+        self.refuse(ConnectionRefusedError())
+        self.assert_trouble(command, Trouble.REFUSED, "192.0.2.1 refused")
+        self.assertEqual(self.files(), {})
+
+    def test_unreachable(self) -> None:
+        """No way there."""
+        command = self.start(URL)
+        self.refuse(NoRouteError())
+        self.assert_trouble(command, Trouble.UNREACHABLE)
+
+    def test_timeout(self) -> None:
+        """No connection, no answer, no more of the body in time."""
+        command = self.start("--timeout", "2", URL)
+        self.reactor.advance(2)
+        self.assert_trouble(command, Trouble.TIMEOUT, "2 seconds", "--timeout")
+        command = self.start("--timeout", "2", URL)
+        self.answered(command, head() + b"hel", close=False)
+        self.reactor.advance(2)
+        self.assert_trouble(command, Trouble.TIMEOUT, "2 seconds", "3 bytes", "'page.part'")
+        self.assertEqual(self.files(), {"page.part": b"hel"})
+
+    def test_reset(self) -> None:
+        """A body that is cut short stays beside its place."""
+        Path("page").write_bytes(b"old")
+        command = self.start(URL)
+        self.answered(command, PAGE[:-2])
+        self.assert_trouble(command, Trouble.RESET, "3 of 5 bytes", "(3 bytes) is in 'page.part'")
+        self.assertEqual(self.files(), {"page": b"old", "page.part": b"hel"})
+
+    def test_protocol(self) -> None:
+        """What is no HTTP."""
+        command = self.start(URL)
+        self.answered(command, b"SSH-2.0-x\r\n", close=False)
+        self.assert_trouble(command, Trouble.PROTOCOL, "SSH", "--trace")
+
+    def test_tls(self) -> None:
+        """No TLS."""
+        command = self.start("https://192.0.2.1/")
+        factory: Any = self.reactor.tcpClients[-1][2]
+        exchange: Any = factory.buildProtocol(V4)
+        exchange.transport = object()
+        exchange._connected = True
+        self.peer = exchange
+        self.reset()
+        self.assert_trouble(command, Trouble.TLS, "certificates")
+
+    def test_size(self) -> None:
+        """More than is wanted."""
+        command = self.start("--max-size", "4", URL)
+        self.answered(command, PAGE, close=False)
+        self.assert_trouble(command, Trouble.SIZE, "more than 4 bytes", "--max-size")
+
+    def test_status(self) -> None:
+        """--fail takes 4xx and 5xx for failures; without it they are pages."""
+        for status, words in (("404 Not \x80", "check the URL"), ("500 Oops", "try again later")):
+            command = self.start("--fail", URL)
+            self.answered(command, head("Content-Length: 5", status=status), close=False)
+            self.assert_trouble(command, Trouble.STATUS, status[:3], words)
+            self.assertTrue(self.transport.disconnecting)
+        self.assertEqual(self.files(), {})
+        self.fetch_page(answer=head("Content-Length: 2", status="404 Not Found") + b"no")
+        self.assertEqual(self.files(), {"page": b"no"})
+
+    def test_file(self) -> None:
+        """A place that cannot be written to."""
+        command = self.start("-o", "no/page", URL)
+        self.answered(command, PAGE[:-5], close=False)
+        self.assertTrue(self.transport.disconnecting)
+        self.assert_trouble(command, Trouble.FILE, "'no/page'", "-o")
+
+    def test_full(self) -> None:
+        """A file system that is full."""
+        if not os.path.exists("/dev/full"):
+            self.skipTest("there is no /dev/full here")
+        command = self.start("-o", "/dev/full", URL)
+        self.answered(command, PAGE, close=False)
+        self.assert_trouble(command, Trouble.FILE, "'/dev/full'", "No space left")
+
+    def test_interrupted(self) -> None:
+        """Ctrl+C says what is left, if something is."""
+        command = self.start(URL)
+        command.cancel()
+        self.failureResultOf(command, CancelledError)
+        self.assertEqual(self.err.getvalue(), "")
+        command = self.start(URL)
+        self.answered(command, PAGE[:-2], close=False)
+        command.cancel()
+        self.failureResultOf(command, CancelledError)
+        self.assertIn("3 bytes) is in 'page.part'", self.err.getvalue())
+
+    def test_broken_pipe(self) -> None:
+        """Nobody reads."""
+
+        class Broken(BytesIO):
+            def write(self, data: Any) -> int:
+                raise BrokenPipeError
+
+        self.out = Broken()
+        command = self.start("-o", "-", URL)
+        self.answered(command, PAGE)
+        self.failureResultOf(command, BrokenPipeError)
+
+
+class ProgressTests(CommandTestCase):
+    """A bar for bodies that take their time."""
+
+    def slow(self, *arguments: str, terminal: bool = True) -> str:
+        self.err = Terminal()
+        command = self.start(*arguments, URL, terminal=terminal)
+        self.answered(command, head("Content-Length: 6") + b"he", close=False)
+        self.peer.dataReceived(b"l")
+        self.reactor.advance(PATIENCE)
+        self.peer.dataReceived(b"lo")
+        self.peer.dataReceived(b"!")
+        self.assertEqual(self.successResultOf(command), 0)
+        self.assertEqual(self.reactor.getDelayedCalls(), [])
+        return self.err.getvalue()
+
+    def test_shown(self) -> None:
+        """It is shown on a terminal, after a second."""
+        self.assertIn("6.00/6.00", self.slow())
+
+    def test_not_shown(self) -> None:
+        """It is not shown elsewhere, nor if it is not wanted."""
+        self.assertNotIn("6.00", self.slow(terminal=False))
+        self.assertEqual(self.slow("--quiet"), "")
+
+    def test_not_installed(self) -> None:
+        """It is not shown where tqdm is missing."""
+        modules: dict[str, Any] = sys.modules
+        modules["tqdm"], here = None, tqdm
+        self.addCleanup(modules.__setitem__, "tqdm", here)
+        self.assertNotIn("6.00", self.slow())
+
+
+class OptionsTests(CommandTestCase):
+    """What the command can be told."""
+
+    def parse(self, *arguments: str) -> Options:
+        return parse_options(arguments)
+
+    def test_defaults(self) -> None:
+        """A URL is all that it needs."""
+        options = self.parse("h:81")
+        self.assertEqual((options.url, options.timeout), ("http://h:81", 30))
+        self.assertEqual((options.family, options.max_size, options.headers), (None, None, []))
+        self.assertEqual(self.parse("-4", "h").family, AF_INET)
+        self.assertEqual(self.parse("-6", "h").family, AF_INET6)
+
+    def test_wrong(self) -> None:
+        """What is wrong is one sentence, with status 2."""
+        for arguments, words in (
+            ((), "URL-or-HOST"),
+            (("h", "i"), "unrecognized"),
+            (("http://h:x/",), "HOST:PORT"),
+            (("ftp://h/",), "use http: or https:"),
+            (("-4", "-6", "h"), "not allowed"),
+            (("--timeout", "x", "h"), "number of seconds"),
+            (("--max-size", "1k", "h"), "whole number"),
+            (("-H", "x", "h"), "NAME: VALUE"),
+            (("-H", ": x", "h"), "NAME: VALUE"),
+            (("-H", "a b: x", "h"), "not a header name"),
+            (("-H", "a: x\r\nb: c", "h"), "control character"),
+            (("-H", "Content-Length: 5", "h"), "announces a body"),
+            (("--open", "-o", "-", "h"), "--open"),
+            (("--open", "--head", "h"), "--open"),
+        ):
+            err = StringIO()
+            with redirect_stderr(err):
+                error = self.assertRaises(SystemExit, self.parse, *arguments)
+            self.assertEqual(error.code, 2)
+            self.assertIn(words, err.getvalue())

@@ -1,0 +1,299 @@
+"""Tests of L{hello_service.coding}, L{hello_service.saving} and L{hello_service.showing}."""
+
+import gzip
+import os
+import stat
+import zlib
+from io import BytesIO, StringIO
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from twisted.internet.error import ConnectionDone, ConnectionLost
+from twisted.python.failure import Failure
+from twisted.trial.unittest import SynchronousTestCase
+
+from hello_service.coding import PIECE, BadCoding, Decoder, known_codings
+from hello_service.saving import NAME_LIMIT, NewFile, OpenStream, name_from_target, place_at
+from hello_service.showing import Trace, dump, escaped
+from tests.fetching import LOCAL, V4, V6
+from tests.splits import splits
+
+PAGE = b"hello " * 9
+
+
+def raw_deflate(data: bytes) -> bytes:
+    compressor = zlib.compressobj(wbits=-15)
+    return compressor.compress(data) + compressor.flush()
+
+
+def decoded(codings: list[str], pieces: list[bytes]) -> bytes:
+    decoder = Decoder(codings)
+    page = b"".join([piece for data in pieces for piece in decoder.feed(data)])
+    decoder.end()
+    return page
+
+
+class CodingTests(SynchronousTestCase):
+    """What codings stand for, however the body is cut."""
+
+    def assert_page(self, codings: list[str], body: bytes, page: bytes = PAGE) -> None:
+        for pieces in splits(body):
+            self.assertEqual(decoded(codings, pieces), page)
+
+    def assert_bad(self, codings: list[str], body: bytes) -> None:
+        for pieces in splits(body):
+            self.assertRaises(BadCoding, decoded, codings, pieces)
+
+    def test_none(self) -> None:
+        """Without a coding, the body is the page."""
+        self.assert_page([], PAGE)
+
+    def test_gzip(self) -> None:
+        """gzip may have several members, and what is no member behind them."""
+        self.assert_page(["gzip"], gzip.compress(PAGE))
+        self.assert_page(["gzip"], gzip.compress(PAGE[:9]) + gzip.compress(PAGE[9:]))
+        self.assert_page(["gzip"], gzip.compress(PAGE) + b"\0\0\0")
+
+    def test_deflate(self) -> None:
+        """deflate comes with the wrapper of zlib and without."""
+        self.assert_page(["deflate"], zlib.compress(PAGE))
+        self.assert_page(["deflate"], raw_deflate(PAGE))
+        self.assert_page(["deflate"], zlib.compress(PAGE) + b"more")
+
+    def test_both(self) -> None:
+        """Codings are undone in the other order."""
+        self.assert_page(["deflate", "gzip"], gzip.compress(zlib.compress(PAGE)))
+
+    def test_empty(self) -> None:
+        """Nothing at all is an empty page: servers say gzip of an answer to HEAD, too."""
+        self.assertEqual(decoded(["gzip"], []), b"")
+
+    def test_bad(self) -> None:
+        """What is not in its coding is found out."""
+        self.assert_bad(["gzip"], PAGE)
+        self.assert_bad(["deflate"], b"\xff" + PAGE)
+        self.assert_bad(["gzip"], gzip.compress(PAGE)[:-5] + b"wrong")
+
+    def test_cut(self) -> None:
+        """A coding that ends too early is found out."""
+        self.assert_bad(["gzip"], gzip.compress(PAGE)[:-1])
+        self.assert_bad(["deflate"], zlib.compress(PAGE)[:-1])
+        self.assert_bad(["gzip"], gzip.compress(PAGE) + gzip.compress(PAGE)[:5])
+
+    def test_bomb(self) -> None:
+        """Few bytes that stand for many come out in pieces."""
+        pieces = list(Decoder(["gzip"]).feed(gzip.compress(bytes(9 * PIECE))))
+        self.assertLessEqual(max(map(len, pieces)), PIECE)
+        self.assertEqual(sum(map(len, pieces)), 9 * PIECE)
+
+    def test_names(self) -> None:
+        """Names have no case and old forms; unknown ones are not undone."""
+        for header, codings in (
+            ("", []),
+            ("identity", []),
+            ("GZip", ["gzip"]),
+            ("x-gzip", ["gzip"]),
+            ("deflate , gzip", ["deflate", "gzip"]),
+            ("br", None),
+            ("gzip, br", None),
+        ):
+            self.assertEqual(known_codings(header), codings)
+
+    @given(st.binary(max_size=60), st.sampled_from(["gzip", "deflate"]))
+    @settings(deadline=None)
+    def test_any(self, body: bytes, coding: str) -> None:
+        """Any body is a page or is refused."""
+        try:
+            decoded([coding], [body])
+        except BadCoding as error:
+            self.assertIn(coding, str(error))
+
+
+class NameTests(SynchronousTestCase):
+    """Names of files that URLs suggest."""
+
+    def test_names(self) -> None:
+        """A name is the last segment, made harmless."""
+        for target, name in (
+            ("/", "index.html"),
+            ("/a/", "index.html"),
+            ("/?a/b", "index.html"),
+            ("/a/page.html?q=/x", "page.html"),
+            ("/a%20b%C3%BC", "a bü"),
+            ("/..", "_."),
+            ("/.", "_"),
+            ("/.bashrc", "_bashrc"),
+            ("/-o", "_o"),
+            ("/-", "_"),
+            ("/..%2f..%2fetc%2fpasswd", "_._.._etc_passwd"),
+            ("/%2fetc%2fpasswd", "_etc_passwd"),
+            ("/a%5c..%5cb", "a_.._b"),
+            ("/a%00b%0a%1b[0m%7f", "a_b__[0m_"),
+            ("/%ff", "�"),
+            ("/%C2%9B", "_"),
+        ):
+            self.assertEqual(name_from_target(target), name)
+
+    def test_long(self) -> None:
+        """A name fits a file system, its .part included."""
+        name = name_from_target("/" + "ü" * 999)
+        self.assertEqual(len(name.encode()), NAME_LIMIT)
+
+    @given(st.text())
+    def test_any(self, target: str) -> None:
+        """No name leads out of the folder."""
+        name = name_from_target("/" + target)
+        self.assertEqual(Path(name).name, name)
+        self.assertNotIn(name[0], ".-")
+        self.assertNotIn("\0", name)
+
+
+class PlaceTests(SynchronousTestCase):
+    """Where bodies go."""
+
+    def setUp(self) -> None:
+        self.folder = Path(self.enterContext(TemporaryDirectory()))
+        self.path = self.folder / "page"
+        self.part = self.folder / "page.part"
+
+    def test_whole(self) -> None:
+        """A file appears when it is whole, with the usual permissions."""
+        place = place_at(self.path)
+        place.write(b"hel")
+        self.assertFalse(self.path.exists())
+        self.assertEqual(self.part.read_bytes(), b"hel")
+        place.write(b"lo")
+        place.keep()
+        self.assertEqual(self.path.read_bytes(), b"hello")
+        self.assertFalse(self.part.exists())
+        umask = os.umask(0)
+        os.umask(umask)
+        self.assertEqual(stat.S_IMODE(self.path.stat().st_mode), 0o666 & ~umask)
+
+    def test_broken(self) -> None:
+        """What arrived stays in the other file, and the one that was there is not touched."""
+        self.path.write_bytes(b"old")
+        place = place_at(self.path)
+        place.write(b"hel")
+        self.assertIn("3 bytes", place.give_up())
+        self.assertEqual(self.path.read_bytes(), b"old")
+        self.assertEqual(self.part.read_bytes(), b"hel")
+
+    def test_nothing(self) -> None:
+        """Where nothing arrived nothing is left."""
+        self.assertEqual(NewFile(self.path).give_up(), "")
+        self.assertEqual(list(self.folder.iterdir()), [])
+
+    def test_replaced(self) -> None:
+        """A file is replaced by a whole one, and so is an older part."""
+        self.path.write_bytes(b"old")
+        self.part.write_bytes(b"older and longer")
+        place = place_at(self.path)
+        place.write(b"new")
+        place.keep()
+        self.assertEqual(self.path.read_bytes(), b"new")
+
+    def test_folder(self) -> None:
+        """A folder is no place, nor is one that is missing."""
+        self.assertRaises(IsADirectoryError, place_at, self.folder)
+        self.assertRaises(FileNotFoundError, place_at, self.folder / "no" / "page")
+
+    def test_device(self) -> None:
+        """A pipe is written to, not replaced; so is a device."""
+        os.mkfifo(self.path)
+        reader = os.open(self.path, os.O_RDONLY | os.O_NONBLOCK)
+        self.addCleanup(os.close, reader)
+        place = place_at(self.path)
+        place.write(b"hello")
+        place.keep()
+        self.assertEqual(os.read(reader, 9), b"hello")
+        self.assertTrue(stat.S_ISFIFO(self.path.stat().st_mode))
+
+    def test_stream(self) -> None:
+        """A stream that is not ours stays open, whatever comes."""
+        stream = BytesIO()
+        place = OpenStream(stream, close=False)
+        place.write(b"hello")
+        self.assertEqual(place.give_up(), "")
+        self.assertEqual(stream.getvalue(), b"hello")
+
+
+class EscapedTests(SynchronousTestCase):
+    """Text that is safe to show."""
+
+    def test_head(self) -> None:
+        """Line ends stay, everything else that is not seen is written out."""
+        head = b"HTTP/1.1 200 OK\r\nA: \x1b[31m\x07\t\x9b\xc2\x9b\r\x7f\r\n\xc3\xbc\xe4\r\n\r\n"
+        self.assertEqual(
+            escaped(head),
+            "HTTP/1.1 200 OK\nA: \\x1b[31m\\x07\\t\\x9b\\x9b\\r\\x7f\nü\\xe4\n\n",
+        )
+
+    @given(st.binary())
+    def test_any(self, data: bytes) -> None:
+        """Nothing but line ends is left of any control."""
+        self.assertTrue(escaped(data).replace("\n", "").isprintable())
+
+
+class TraceTests(SynchronousTestCase):
+    """Socket events."""
+
+    def test_dump(self) -> None:
+        """Bytes are shown in rows."""
+        self.assertEqual(dump(b""), "")
+        rows = dump(bytes(range(0x3A, 0x4C))).splitlines()
+        self.assertEqual(
+            rows,
+            [
+                "    000000  3a 3b 3c 3d 3e 3f 40 41 42 43 44 45 46 47 48 49  :;<=>?@ABCDEFGHI",
+                "    000010  4a 4b" + " " * 44 + "JK",
+            ],
+        )
+        self.assertTrue(dump(b"\x1b\xff").endswith(" ..\n"))
+
+    def test_events(self) -> None:
+        """Each event is a line with its time in milliseconds."""
+        stream = StringIO()
+        seconds = iter(range(99))
+        trace = Trace(stream, lambda: next(seconds) / 1000)
+        trace.resolving("h")
+        trace.resolved([V6, V4])
+        trace.resolved([])
+        trace.connecting(V6)
+        trace.failed(V6, Failure(ConnectionLost()))
+        trace.connected(LOCAL, V4)
+        trace.secured()
+        trace.sent(b"a")
+        trace.received(b"b")
+        trace.paused()
+        trace.resumed()
+        trace.lost(Failure(ConnectionDone()))
+        trace.lost(Failure(ConnectionLost()))
+        trace.closing()
+        trace.lost(Failure(ConnectionDone()))
+        lines = stream.getvalue().splitlines()
+        self.assertEqual(lines[0], "     1.000 ms  resolving h")
+        for line, words in zip(
+            [line for line in lines if " ms  " in line],
+            (
+                "resolving h",
+                "resolved: [2001:db8::1]:80, 192.0.2.1:80",
+                "resolved: no address",
+                "connecting to [2001:db8::1]:80",
+                "failed to connect to [2001:db8::1]:80: Connection",
+                "connected to 192.0.2.1:80 from 192.0.2.99:4321",
+                "TLS agreed on",
+                "sent 1 bytes",
+                "received 1 bytes",
+                "paused",
+                "resumed",
+                "end of stream",
+                "reset or broken",
+                "closing",
+                "closed",
+            ),
+            strict=True,
+        ):
+            self.assertIn(words, line)
