@@ -10,10 +10,10 @@ run: .venv/run.stamp
 
 test: .venv/test.stamp lint
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest -p no:twisted
+	$(BIN)/coverage run -m pytest -p no:twisted --numprocesses=2 --quiet
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
-	$(BIN)/python -W error::ResourceWarning -m twisted.trial --reporter=bwverbose tests
+	$(BIN)/python -W error::ResourceWarning -m twisted.trial --jobs=2 tests
 	$(BIN)/pytest tests/sockets
 
 demo: .venv/run.stamp

@@ -43,6 +43,8 @@ class SilentHandler(SimpleHTTPRequestHandler):
 class PackageTests(ProcessTestCase):
     def setUp(self) -> None:
         super().setUp()
+        if path := os.environ.pop("PYTHONPATH", None):  # trial's workers have one
+            self.addCleanup(os.environ.__setitem__, "PYTHONPATH", path)
         self.source = self.folder / "source"
         shutil.copytree(
             ROOT,
