@@ -6,6 +6,9 @@ from collections.abc import Callable, Iterator
 PIECE = 256 * 1024
 """Most bytes that come out at once, so that a few bytes cannot blow up in memory."""
 
+CODINGS_LIMIT = 5
+"""Codings one upon the other: each may make a thousand bytes of one."""
+
 _GZIP = 16 + zlib.MAX_WBITS
 _ZLIB = zlib.MAX_WBITS
 _DEFLATE = -zlib.MAX_WBITS
@@ -39,13 +42,16 @@ class Inflate:
             if self._inflater is None:
                 self._inflater = zlib.decompressobj(_ZLIB if data[0] & 0x8F == 8 else _DEFLATE)
             self._begun = True
-            try:
-                piece = self._inflater.decompress(data, PIECE)
-            except zlib.error as error:
-                raise BadCoding(f"it is not {self._name}: {error}") from None
-            if piece:
-                yield piece
-            data = self._inflater.unconsumed_tail
+            full = True
+            while full:  # all of the input may be taken before all of the output is given
+                try:
+                    piece = self._inflater.decompress(data, PIECE)
+                except zlib.error as error:
+                    raise BadCoding(f"it is not {self._name}: {error}") from None
+                if piece:
+                    yield piece
+                data = self._inflater.unconsumed_tail
+                full = len(piece) == PIECE and not self._inflater.eof
             if self._inflater.eof:
                 data = self._next_member()
 
@@ -75,7 +81,10 @@ class Decoder:
     def __init__(self, codings: list[str]) -> None:
         """
         @param codings: as C{Content-Encoding} names them, the one applied first coming first.
+        @raises BadCoding: if there are more than `CODINGS_LIMIT`.
         """
+        if len(codings) > CODINGS_LIMIT:
+            raise BadCoding(f"it is coded {len(codings)} times")
         self._steps = [Inflate(name) for name in reversed(codings)]
 
     def feed(self, data: bytes) -> Iterator[bytes]:

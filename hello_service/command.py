@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from io import TextIOWrapper
 from typing import Any, NoReturn
 
@@ -10,7 +11,7 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import react
 
 from hello_service.options import BadValue
-from hello_service.trouble import Trouble, TroubleError
+from hello_service.trouble import TroubleError, output_trouble
 
 USAGE = 2
 """The exit status after a wrong use, which is argparse's."""
@@ -28,10 +29,10 @@ async def _guard(reactor: Any, program: str, main: Main) -> NoReturn:
     try:
         status = await running
     except TroubleError as error:
-        print(f"{program}: {error}", file=sys.stderr)
+        _say(f"{program}: {error}")
         status = error.trouble.value
     except BadValue as error:
-        print(f"{program}: error: {error}", file=sys.stderr)
+        _say(f"{program}: error: {error}")
         status = USAGE
     except CancelledError:
         status = INTERRUPTED
@@ -39,18 +40,27 @@ async def _guard(reactor: Any, program: str, main: Main) -> NoReturn:
         status = BROKEN_PIPE
         _drop_output()
     except OSError as error:
-        trouble = TroubleError(
-            Trouble.FILE, f"the output cannot be written: {error.strerror}: make room for it."
-        )
-        print(f"{program}: {trouble}", file=sys.stderr)
+        trouble = output_trouble(error)
+        _say(f"{program}: {trouble}")
         status = trouble.trouble.value
         _drop_output()
+    if reactor.threadpool and reactor.threadpool.working:  # pragma: no cover: it ends at once
+        # A look-up of a name, which cannot be cancelled, would be waited for.
+        sys.stdout.flush()
+        os._exit(status)
     sys.exit(status)
+
+
+def _say(sentence: str) -> None:
+    with suppress(OSError):  # standard error may be what is broken
+        print(sentence, file=sys.stderr, flush=True)
 
 
 def _drop_output() -> None:
     """Let the interpreter's last flush go nowhere."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    os.dup2(nowhere, 2)
 
 
 def run(program: str, main: Main) -> NoReturn:

@@ -31,6 +31,10 @@ READ_SIZE = 256 * 1024
 """Bytes read at once: with Twisted's own 64 KiB, a big body takes half as long again."""
 
 
+LINGER = 2.0
+"""Seconds that a peer has to take note of our close, once the response is whole."""
+
+
 @dataclass(frozen=True)
 class Settings:
     """What all exchanges of an agent have in common.
@@ -38,7 +42,8 @@ class Settings:
     Times are in seconds, C{None} for no limit.
 
     @ivar connect_timeout: from the request to the connection, name and all attempts included.
-    @ivar read_timeout: between two reads, unless the consumer of the body has paused.
+    @ivar read_timeout: between two reads, unless the consumer of the body has paused; and until
+        there is a consumer.
     @ivar timeout: for all of it.
     @ivar max_size: most bytes that a body may have.
     @ivar family: the only address family to use, C{AF_INET} or C{AF_INET6}.
@@ -161,6 +166,7 @@ class Exchange(Protocol):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         self._connected = False
+        self._stop_timer()
         self._settings.observer.lost(reason)
         if self._over:
             return
@@ -216,8 +222,7 @@ class Exchange(Protocol):
 
     def _close(self, error: object) -> None:
         self._over = True
-        if self._timer and self._timer.active():
-            self._timer.cancel()
+        self._stop_timer()
         if self._connecting:
             self._connecting.cancel()
         if self._connected:
@@ -226,6 +231,11 @@ class Exchange(Protocol):
                 self.transport.abortConnection()
             else:
                 self.transport.loseConnection()
+                self._timer = self._reactor.callLater(LINGER, self.transport.abortConnection)
+
+    def _stop_timer(self) -> None:
+        if self._timer and self._timer.active():
+            self._timer.cancel()
 
     def _cancelled(self) -> None:
         self._close(self)
@@ -264,7 +274,7 @@ class Exchange(Protocol):
     def _tick(self) -> None:
         settings, received = self._settings, self._reader.received
         now = self._reactor.seconds()
-        if self._paused:
+        if self._paused and self._response and self._response.wanted:
             self._heard = now
         due = self._due()
         if due is None or due > now:

@@ -1,5 +1,6 @@
 """The command C{hello-fetch}: prints the head of a page and saves its body."""
 
+import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ from hello_service.fetch_trouble import fetch_trouble, file_trouble, status_trou
 from hello_service.headers import WireHeaders
 from hello_service.raw_response import RawResponse
 from hello_service.receiving import Progress, Receiving
-from hello_service.request import InvalidRequest, parse_url
+from hello_service.request import parse_url
 from hello_service.saving import OpenStream, Place, name_from_target, place_at
 from hello_service.showing import Trace, escaped
 from hello_service.trouble import Trouble, TroubleError
@@ -32,7 +33,7 @@ REDIRECT_LIMIT = 20
 """Redirects that are followed: what browsers do."""
 
 _REDIRECTS = (301, 302, 303, 307, 308)
-_SECRETS = (b"authorization", b"cookie", b"proxy-authorization")
+_OF_ONE_ORIGIN = (b"authorization", b"cookie", b"host", b"proxy-authorization")
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,7 @@ class Command:
     """One run of the command."""
 
     def __init__(self, reactor: Any, options: Options, console: Console) -> None:
+        self._trace = Trace(console.err) if options.trace else None
         self._reactor = reactor
         self._options = options
         self._console = console
@@ -67,7 +69,7 @@ class Command:
                 max_size=options.max_size,
                 family=options.family,
                 keep_framing=options.raw,
-                observer=Trace(console.err) if options.trace else Observer(),
+                observer=self._trace or Observer(),
             ),
         )
 
@@ -81,6 +83,8 @@ class Command:
             response.abortConnection()
         else:
             await self._save(response)
+        if self._trace and self._trace.error:
+            raise self._trace.error
         return 0
 
     async def _response(self) -> RawResponse:
@@ -89,23 +93,38 @@ class Command:
         for _ in range(REDIRECT_LIMIT):
             response = await self._ask(url)
             self._show_heads(response)
-            location = response.headers.getRawHeaders(b"location")
-            if response.code not in _REDIRECTS or not location:
+            locations = set(response.headers.getRawHeaders(b"location", []))
+            if response.code not in _REDIRECTS or not locations:
                 return response
-            target = urljoin(url, location[0].decode(errors="replace"))
+            target = self._target(url, locations)
             if not self._options.follow:
-                self._hint(
-                    f"{response.code} means that the page is at {escaped(target.encode())}:"
-                    " --follow goes there."
-                )
+                where = f"at {escaped(target.encode())}: --follow goes there"
+                if not target:
+                    where = "elsewhere, but Location in the head names none"
+                self._hint(f"{response.code} means that the page is {where}.")
                 return response
             response.abortConnection()
+            if not target:
+                where = escaped(b" and ".join(sorted(locations)))
+                raise TroubleError(
+                    Trouble.PROTOCOL, f"{response.code} leads to {where!r}, which is no page's URL."
+                )
             self._keep_secrets(url, target)
             url = target
         raise TroubleError(
             Trouble.PROTOCOL,
             f"there are more than {REDIRECT_LIMIT} redirects: look for a circle in the heads.",
         )
+
+    def _target(self, url: str, locations: set[bytes]) -> str:
+        """Return the URL that a redirect leads to, or nothing if it leads to no page."""
+        try:
+            (location,) = locations
+            target = urljoin(url, location.decode(errors="replace"))
+            parse_url(target)
+        except ValueError:
+            return ""
+        return target
 
     async def _ask(self, url: str) -> RawResponse:
         method = b"HEAD" if self._options.head else b"GET"
@@ -118,21 +137,14 @@ class Command:
             raise self._trouble(error, url) from None
 
     def _trouble(self, error: Exception, url: str) -> TroubleError:
-        try:
-            place = parse_url(url).authority
-        except InvalidRequest:
-            place = escaped(url.encode())
-        return fetch_trouble(error, place, self._options.timeout)
+        return fetch_trouble(error, parse_url(url).authority, self._options.timeout)
 
     def _keep_secrets(self, url: str, target: str) -> None:
-        """Send no secret of the user's to another origin than it was meant for."""
-        try:
-            here, there = parse_url(url), parse_url(target)
-        except InvalidRequest:
-            return
+        """Send no secret and no Host of the user's to another origin than it was meant for."""
+        here, there = parse_url(url), parse_url(target)
         if (here.scheme, here.host, here.port) != (there.scheme, there.host, there.port):
             self._headers = [
-                (name, value) for name, value in self._headers if name.lower() not in _SECRETS
+                (name, value) for name, value in self._headers if name.lower() not in _OF_ONE_ORIGIN
             ]
 
     def _show_heads(self, response: RawResponse) -> None:
@@ -215,9 +227,10 @@ def _open_page(url: str) -> None:
 
 async def fetch(options: Options, reactor: Any) -> int:
     """Do what the parsed options say, on the process's own console; return the exit status."""
-    out, err = sys.stdout, sys.stderr
-    console = Console(out.buffer, err, out.isatty(), err.isatty(), _open_page)
-    return await Command(reactor, options, console).run()
+    with open(os.devnull, "w") as nowhere:  # what the shell has closed, by >&- for one
+        out, err = sys.stdout or nowhere, sys.stderr or nowhere
+        console = Console(out.buffer, err, out.isatty(), err.isatty(), _open_page)
+        return await Command(reactor, options, console).run()
 
 
 def main() -> NoReturn:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from socket import AF_INET, AF_INET6, AddressFamily
 
 from hello_service import __version__
-from hello_service.options import BadValue, positive_seconds, whole_number
+from hello_service.options import BadValue, not_empty, positive_seconds, whole_number
 from hello_service.request import InvalidRequest, Place, parse_url, request_bytes
 
 _EPILOG = """Exit statuses: 0 done, 2 usage, 3 DNS, 4 REFUSED, 5 UNREACHABLE, 6 TIMEOUT, 7 RESET,
@@ -57,8 +57,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add("url", metavar="URL-or-HOST", help="http:// or https://, or a host, for its page /")
-    add("-o", "--output", metavar="FILE", help="where to save the body: - is standard output"
-        " [default: the URL's last part, or index.html]")  # fmt: skip
+    add("-o", "--output", metavar="FILE", type=not_empty, help="where to save the body: - is"
+        " standard output [default: the URL's last part, or index.html]")  # fmt: skip
     add("-H", "--header", dest="headers", metavar="'NAME: VALUE'", type=_header, action="append",
         default=[], help="send this header, too; may be repeated")  # fmt: skip
     add("--head", action="store_true", help="ask for the head alone")

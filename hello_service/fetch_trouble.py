@@ -1,5 +1,8 @@
 """What can go wrong with a fetch, in the words and statuses of both commands."""
 
+from twisted.internet.abstract import isIPAddress
+from twisted.internet.error import DNSLookupError
+
 from hello_service.coding import BadCoding
 from hello_service.fetch_errors import (
     BodyTooLarge,
@@ -12,7 +15,7 @@ from hello_service.fetch_errors import (
 from hello_service.raw_response import RawResponse
 from hello_service.request import InvalidRequest
 from hello_service.showing import escaped
-from hello_service.trouble import Trouble, TroubleError, connect_trouble
+from hello_service.trouble import Trouble, TroubleError, connect_trouble, output_trouble
 
 
 def fetch_trouble(error: BaseException, place: str, seconds: float) -> TroubleError:
@@ -21,6 +24,10 @@ def fetch_trouble(error: BaseException, place: str, seconds: float) -> TroubleEr
     @param seconds: the time that was given to connect.
     """
     match error:
+        case DNSLookupError() if isIPAddress(place.strip("[]")) or place.startswith("["):
+            return TroubleError(
+                Trouble.DNS, f"{place} is an address of the other family: leave -4 and -6 out."
+            )
         case InvalidRequest():
             return TroubleError(Trouble.PROTOCOL, f"{error}.")
         case BadCoding():
@@ -60,6 +67,10 @@ def status_trouble(response: RawResponse) -> TroubleError:
 
 def file_trouble(name: str, error: OSError) -> TroubleError:
     """Put into words why the body cannot be written."""
+    if name == "-":
+        return output_trouble(error)
+    place = error.filename or name
     return TroubleError(
-        Trouble.FILE, f"{name!r} cannot be written ({error.strerror}): choose another with -o."
+        Trouble.FILE,
+        f"{str(place)!r} cannot be written ({error.strerror}): choose another with -o.",
     )

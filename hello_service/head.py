@@ -11,7 +11,7 @@ from hello_service.fetch_errors import MalformedResponse
 STATUS_LINE_START = b"HTTP/1."
 
 _STATUS_LINE = re.compile(
-    rb"HTTP/(?P<version>1\.[0-9]) (?P<status>[1-9][0-9]{2})"
+    rb"HTTP/(?P<version>1\.[0-9]) (?P<status>[1-5][0-9]{2})"
     rb"(?: (?P<reason>[\t\x20-\x7e\x80-\xff]*))?"
 )
 _FRAMING = (b"content-length", b"transfer-encoding")
@@ -71,7 +71,7 @@ def judged_fields(lines: list[bytes]) -> list[tuple[bytes, bytes]]:
     framing = [field for field in fields if field[0] in _FRAMING]
     if len(framing) < 2:
         return fields
-    return [field for field in fields if field not in framing] + _judged(framing)
+    return [field for field in fields if field[0] not in _FRAMING] + _judged(framing)
 
 
 def _field(line: bytes) -> tuple[bytes, bytes]:

@@ -12,7 +12,7 @@ from twisted.web.http_headers import Headers
 from twisted.web.iweb import UNKNOWN_LENGTH, IClientRequest, IResponse
 from zope.interface import implementer
 
-from hello_service.fetch_errors import ResponseError
+from hello_service.fetch_errors import Abandoned, ResponseError
 from hello_service.head import Head
 from hello_service.response import Ending
 from hello_service.wire import Wire
@@ -166,10 +166,15 @@ class RawResponse:
 
     def abortConnection(self) -> None:
         """Give the rest of the body up."""
+        cut = bool(self._pending)
         self._pending.clear()
         self._paused = False
         if not self._ended:
             self._connection.abort()
+            return
+        if cut and self._error is None:
+            self._error = Abandoned("the rest of the body was not wanted")
+        self.deliver_pending()
 
     def getPeer(self) -> IAddress | None:
         return self.wire.peer

@@ -13,7 +13,8 @@ _URL = re.compile(
 _AUTHORITY = re.compile(
     r"(?:\[(?P<literal>[^\]]*)\]|(?P<name>[^:\[\]]+))(?::(?P<port>[0-9]{0,5}))?"
 )
-_NAME = re.compile(r"[A-Za-z0-9._-]+")
+_NAME = re.compile(r"(?=.{1,254}\Z)[A-Za-z0-9_-]{1,63}(?:\.[A-Za-z0-9_-]{1,63})*\.?")
+_SURROGATE = re.compile(r"[\ud800-\udfff]")
 _CONTROL = re.compile(r"[\x00-\x20\x7f]")
 _PRINTABLE = bytes(range(0x21, 0x7F)).decode()
 _TOKEN = re.compile(rb"[-!#$%&'*+.^_`|~0-9A-Za-z]+")
@@ -48,6 +49,8 @@ def parse_url(url: str) -> Place:
 
     @raises InvalidRequest: with what is wrong, and what to write instead.
     """
+    if not url.isprintable() and _SURROGATE.search(url):
+        raise InvalidRequest(f"{url!r} is not UTF-8: write such bytes as %XX")
     if control := _CONTROL.search(url):
         raise InvalidRequest(
             f"the URL contains {control[0]!r}: write such a character as %{ord(control[0]):02X}"
@@ -100,9 +103,9 @@ def _address(literal: str) -> str:
     try:
         address = IPv6Address(literal)
     except AddressValueError as error:
-        raise InvalidRequest(f"[{literal}] is not an IPv6 address: {error}") from None
+        raise InvalidRequest(f"{literal!r} is not an IPv6 address: {error}") from None
     if address.scope_id:
-        raise InvalidRequest(f"[{literal}] names a network interface, which a URL cannot")
+        raise InvalidRequest(f"{literal!r} names a network interface, which a URL cannot")
     return literal
 
 
@@ -125,6 +128,10 @@ def request_bytes(place: Place, method: bytes, headers: Iterable[tuple[bytes, by
     if method in _WITH_LENGTH:  # RFC 9110, section 8.6
         defaults[b"content-length"] = (b"Content-Length", b"0")
     given = list(headers)
+    names = [name.lower() for name, _ in given]
+    for single in (b"host", b"content-length"):  # RFC 9112, section 3.2
+        if names.count(single) > 1:
+            raise InvalidRequest(f"there are two {single.decode()} headers: leave one out")
     for name, value in given:
         lowered = name.lower()
         if not _TOKEN.fullmatch(name):

@@ -141,7 +141,7 @@ class ResponseReader:
                 raise stranger(data)
             end = data.find(b"\r\n\r\n", searched) + 4
             if end < 4 or end > HEAD_LIMIT:
-                self._check_partial(data[:HEAD_LIMIT], max(searched - 1, 0))
+                self._refuse_bare_lf(data[:HEAD_LIMIT], max(searched - 1, 0))
                 if end >= 4 or len(data) > HEAD_LIMIT:
                     raise HeadTooLong(HEAD_LIMIT)
                 return b""
@@ -150,8 +150,8 @@ class ResponseReader:
             data = data[end:]
         return data
 
-    def _check_partial(self, data: bytes, searched: int) -> None:
-        """Refuse a head at once that shall never be whole, since its lines end in LF alone."""
+    def _refuse_bare_lf(self, data: bytes, searched: int = 0) -> None:
+        """Refuse at once what shall never be whole, since its lines end in LF alone."""
         if bare := _BARE_LF.search(data, searched):
             line = data[: bare.start()].rpartition(b"\n")[2]
             raise MalformedResponse(f"a line ends in LF without CR: {line[:80]!r}")
@@ -237,6 +237,8 @@ class ResponseReader:
             raise MalformedResponse(f"a chunk does not end at its size: {data[at : at + 20]!r}")
         at += footer
         end = data.find(b"\r\n", at)
+        line = data[at : at + CHUNK_LINE_LIMIT] if end < 0 else data[at:end]
+        self._refuse_bare_lf(line[:CHUNK_LINE_LIMIT])
         if (end if end >= 0 else len(data)) - at > CHUNK_LINE_LIMIT:
             raise ChunkLineTooLong(CHUNK_LINE_LIMIT)
         if end < 0:
@@ -256,6 +258,7 @@ class ResponseReader:
             return 2
         found = data.find(b"\r\n\r\n", at)
         end = (len(data) if found < 0 else found + 4) - at
+        self._refuse_bare_lf(data[at : at + min(end, TRAILERS_LIMIT)])
         if end > TRAILERS_LIMIT:
             raise TrailersTooLong(TRAILERS_LIMIT)
         if found < 0:

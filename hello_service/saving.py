@@ -44,7 +44,8 @@ class NewFile:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._part = path.with_name(path.name + ".part")
-        self._file: BinaryIO = open(self._part, "wb", buffering=0)  # noqa: SIM115
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW
+        self._file: BinaryIO = os.fdopen(os.open(self._part, flags, 0o666), "wb", buffering=0)
         self._size = 0
 
     def write(self, data: bytes) -> None:
@@ -92,6 +93,8 @@ def place_at(path: Path) -> Place:
 
     @raises OSError: if nothing can be written there.
     """
+    if path.is_symlink():
+        path = path.resolve()
     try:
         mode = path.stat().st_mode
     except FileNotFoundError:
@@ -100,4 +103,7 @@ def place_at(path: Path) -> Place:
         raise IsADirectoryError(21, os.strerror(21), str(path))
     if stat.S_ISREG(mode):
         return NewFile(path)
-    return OpenStream(open(path, "wb"), close=True)
+    # A FIFO that nobody reads would keep us waiting: it fails instead.
+    descriptor = os.open(path, os.O_WRONLY | os.O_NONBLOCK)
+    os.set_blocking(descriptor, True)
+    return OpenStream(os.fdopen(descriptor, "wb"), close=True)

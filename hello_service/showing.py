@@ -38,17 +38,25 @@ def dump(data: bytes) -> str:
 
 
 class Trace(Observer):
-    """Writes each event of a socket with its time, in milliseconds since the first."""
+    """Writes each event of a socket with its time, in milliseconds since the first.
+
+    @ivar error: why it writes no more, if so.
+    """
 
     def __init__(self, stream: TextIO, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._stream = stream
         self._monotonic = monotonic
         self._began = monotonic()
         self._closing = False
+        self.error: OSError | None = None
 
     def _write(self, event: str, data: bytes = b"") -> None:
         milliseconds = (self._monotonic() - self._began) * 1000
-        self._stream.write(f"{milliseconds:10.3f} ms  {event}\n{dump(data)}")
+        if self.error is None:
+            try:
+                self._stream.write(f"{milliseconds:10.3f} ms  {event}\n{dump(data)}")
+            except OSError as error:
+                self.error = error
 
     def resolving(self, host: str) -> None:
         self._write(f"resolving {host}")

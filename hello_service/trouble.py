@@ -40,6 +40,13 @@ class TroubleError(Exception):
         self.sentence = sentence
 
 
+def output_trouble(error: OSError) -> TroubleError:
+    """Put into words that standard output or standard error cannot be written."""
+    return TroubleError(
+        Trouble.FILE, f"the output cannot be written ({error.strerror}): make room for it."
+    )
+
+
 def connect_trouble(failure: BaseException, place: str, seconds: float) -> TroubleError:
     """Put into words why no connection to a place was made.
 

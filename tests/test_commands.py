@@ -106,7 +106,7 @@ class HelloClientTests(ProcessTestCase):
     def test_an_output_that_cannot_be_written(self) -> None:
         port = self.daemon().port()
         for redirection, status, words in (
-            (">/dev/full", 11, "FILE: the output cannot be written: No space left"),
+            (">/dev/full", 11, "FILE: the output cannot be written (No space left"),
             (">&-", 0, ""),
             ("- <&-", 2, "Standard input is closed"),
         ):

@@ -12,7 +12,7 @@ from twisted.web.http import PotentialDataLoss
 from twisted.web.iweb import UNKNOWN_LENGTH, IClientRequest, IResponse
 from zope.interface.verify import verifyObject
 
-from hello_service.exchange import READ_SIZE
+from hello_service.exchange import LINGER, READ_SIZE
 from hello_service.fetch_errors import (
     Abandoned,
     BodyTooLarge,
@@ -109,7 +109,15 @@ class ResponseTests(FetchTestCase):
         self.assertEqual(body.data, b"hello")
         body.reasons[0].trap(ResponseDone)
         self.assertTrue(self.transport.disconnecting)
+        self.close()
         self.assertEqual(self.reactor.getDelayedCalls(), [])
+
+    def test_lingering(self) -> None:
+        """A peer that takes no note of our close is not waited for."""
+        self.fetched(HEAD + b"hello")
+        self.assertTrue(self.transport.disconnecting)
+        self.reactor.advance(LINGER)
+        self.assertTrue(self.transport.disconnected)
 
     def test_streamed(self) -> None:
         """A body is delivered as it comes, and nothing is kept."""
@@ -458,11 +466,22 @@ class TimeTests(TroubleTestCase):
     def test_paused(self) -> None:
         """While the consumer pauses, the server is not to blame."""
         response = self.fetched(HEAD, read_timeout=3)
-        self.reactor.pump([2] * 5)
         body = self.body_of(response)
+        response.pauseProducing()
+        self.reactor.pump([2] * 5)
+        response.resumeProducing()
         self.reactor.advance(2.5)
         self.assertEqual(body.reasons, [])
         self.reactor.advance(0.5)
+        self.assertIsInstance(self.broken(response, body), Stalled)
+
+    def test_unwanted(self) -> None:
+        """A response whose body nobody takes does not stay for ever."""
+        response = self.fetched(HEAD + b"he", read_timeout=3)
+        self.reactor.advance(3)
+        self.assertTrue(self.transport.disconnected)
+        body = self.body_of(response)
+        self.assertEqual(body.data, b"he")
         self.assertIsInstance(self.broken(response, body), Stalled)
 
     def test_whole(self) -> None:

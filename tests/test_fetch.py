@@ -2,6 +2,7 @@
 
 import gzip
 import sys
+from collections.abc import Callable
 from http.cookiejar import CookieJar
 from typing import Any, cast
 
@@ -33,10 +34,12 @@ from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
 from hello_service.fetch import RawAgent
+from hello_service.fetch_errors import Abandoned
 from hello_service.headers import WireHeaders
+from hello_service.raw_response import RawResponse
 from hello_service.request import InvalidRequest
 from hello_service.response import Ending
-from tests.fetching import FetchTestCase
+from tests.fetching import Body, FetchTestCase
 
 
 class AgentTests(FetchTestCase):
@@ -83,6 +86,46 @@ class AgentTests(FetchTestCase):
         module = modules[name]
         modules[name] = None
         self.addCleanup(modules.__setitem__, name, module)
+
+
+class GivenUpTests(FetchTestCase):
+    """Bodies that are given up when all of them is here already."""
+
+    def deliver(self, then: Callable[[RawResponse], None]) -> Body:
+        response = self.fetched(b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc")
+        body = GivesUp(response, then)
+        response.deliverBody(body)
+        return body
+
+    def test_before_its_bytes(self) -> None:
+        """A body without its bytes is not whole."""
+        for then in (RawResponse.loseConnection, RawResponse.stopProducing):
+            body = self.deliver(then)
+            self.assertEqual(body.data, b"")
+            failed: Any = body.reasons[0].value
+            self.assertIsInstance(failed.reasons[0].value, Abandoned)
+
+    def test_while_paused(self) -> None:
+        """Who pauses and then gives up hears of the end."""
+
+        def pause_and_stop(response: RawResponse) -> None:
+            response.pauseProducing()
+            response.stopProducing()
+
+        body = self.deliver(pause_and_stop)
+        self.assertEqual(len(body.reasons), 1)
+
+
+class GivesUp(Body):
+    """Does something to its response as soon as it is connected."""
+
+    def __init__(self, response: RawResponse, then: Callable[[RawResponse], None]) -> None:
+        super().__init__()
+        self._response = response
+        self._then = then
+
+    def connectionMade(self) -> None:
+        self._then(self._response)
 
 
 @implementer(IAgentEndpointFactory)

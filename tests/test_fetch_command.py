@@ -213,14 +213,21 @@ class CodingTests(CommandTestCase):
 class RedirectTests(CommandTestCase):
     """Pages that are elsewhere."""
 
-    MOVED = head("Location: https://192.0.2.1/\x1b", "Content-Length: 2", status="302 Found")
+    MOVED = head("Location: https://192.0.2.1/", "Content-Length: 2", status="302 Found")
 
     def test_explained(self) -> None:
         """Without --follow, a redirect is a page, and is explained."""
         self.fetch_page(answer=self.MOVED + b"hi")
         self.assertEqual(self.files(), {"page": b"hi"})
         self.assertIn("302 means", self.err.getvalue())
-        self.assertIn("https://192.0.2.1/\\x1b: --follow", self.err.getvalue())
+        self.assertIn("https://192.0.2.1/: --follow", self.err.getvalue())
+
+    def test_explained_without_a_page(self) -> None:
+        """What --follow would not do is not proposed."""
+        for location in ("mailto:me", "http://[", "http://a..b/", "http://h/\x1b"):
+            self.fetch_page(answer=head(f"Location: {location}", status="302 Found"))
+            self.assertIn("elsewhere, but Location in the head names none", self.err.getvalue())
+            self.assertNotIn("\x1b", self.err.getvalue())
 
     def follow(self, *targets: str, arguments: tuple[str, ...] = ()) -> Deferred[int]:
         command = self.start("--follow", *arguments, URL)
@@ -228,6 +235,19 @@ class RedirectTests(CommandTestCase):
             self.answered(command, head(f"Location: {target}", status="302 Found"), close=False)
             self.assertTrue(self.transport.disconnecting)
         return command
+
+    def test_two_places(self) -> None:
+        """Of two places none is guessed."""
+        answer = head("Location: /a", "Location: /b", status="302 Found")
+        command = self.start("--follow", URL)
+        self.answered(command, answer, close=False)
+        self.assert_trouble(command, Trouble.PROTOCOL, "/a and /b")
+
+    def test_host(self) -> None:
+        """A Host of the user's is for the first origin alone."""
+        command = self.follow("/b", "//192.0.2.2/", arguments=("-H", "Host: inner"))
+        self.answered(command, PAGE)
+        self.assertIn(b"Host: 192.0.2.2\r\n", self.transport.value())
 
     def test_followed(self) -> None:
         """With --follow, each head is shown, and the last page saved."""
@@ -340,7 +360,19 @@ class TroubleTests(CommandTestCase):
         command = self.start("-o", "no/page", URL)
         self.answered(command, PAGE[:-5], close=False)
         self.assertTrue(self.transport.disconnecting)
-        self.assert_trouble(command, Trouble.FILE, "'no/page'", "-o")
+        self.assert_trouble(command, Trouble.FILE, "'no/page.part'", "-o")
+
+    def test_output(self) -> None:
+        """Standard output that cannot be written is named so."""
+        self.out = self.enterContext(open("/dev/full", "wb", buffering=0))
+        command = self.start("-o", "-", URL)
+        self.answered(command, PAGE, close=False)
+        self.assert_trouble(command, Trouble.FILE, "the output cannot be written")
+
+    def test_other_family(self) -> None:
+        """An address has one family."""
+        command = self.start("-6", URL)
+        self.assert_trouble(command, Trouble.DNS, "-4 and -6")
 
     def test_full(self) -> None:
         """A file system that is full."""
@@ -387,6 +419,7 @@ class ProgressTests(CommandTestCase):
         self.peer.dataReceived(b"lo")
         self.peer.dataReceived(b"!")
         self.assertEqual(self.successResultOf(command), 0)
+        self.close()
         self.assertEqual(self.reactor.getDelayedCalls(), [])
         return self.err.getvalue()
 

@@ -57,6 +57,47 @@ class HelloFetchTests(ProcessTestCase):
         self.serving.start()
         self.addCleanup(self.stop)
 
+    def test_closed_streams(self) -> None:
+        """What the shell has closed is done without."""
+        for redirection in (">&-", "2>&-", ">&- 2>&-"):
+            command = f"{program('hello-fetch')} -o page {self.url}/ {redirection}"
+            fetched = run("sh", "-c", command, cwd=self.folder)
+            self.assertEqual(fetched.returncode, 0, fetched.stderr)
+            self.assertEqual((self.folder / "page").read_bytes(), PAGE)
+
+    def test_trace_that_cannot_be_written(self) -> None:
+        """A full disk or a closed pipe below standard error is no traceback."""
+        command = f"{program('hello-fetch')} --trace -q -o page {self.url}/"
+        full = run("sh", "-c", f"{command} 2>/dev/full", cwd=self.folder)
+        self.assertEqual((full.returncode, full.stderr), (11, ""))
+        self.assertEqual((self.folder / "page").read_bytes(), PAGE)
+        piped = run(
+            "sh", "-c", f"{{ {command}; echo $? >status; }} 2>&1 >/dev/null | true", cwd=self.folder
+        )
+        self.assertEqual(piped.returncode, 0)
+        self.assertEqual((self.folder / "status").read_text(), "141\n")
+
+    def test_bytes_that_are_no_text(self) -> None:
+        """A URL that is not UTF-8 is refused."""
+        fetched = run("sh", "-c", f"{program('hello-fetch')} \"$(printf 'http://h/\\377')\"")
+        self.assertEqual(fetched.returncode, 2)
+        self.assertIn("%XX", fetched.stderr)
+
+    def test_interrupted_in_a_lookup(self) -> None:
+        """Ctrl+C does not wait for a name server."""
+        slow = (
+            "import os, socket, sys, threading\n"
+            "def forever(*_, **__):\n"
+            "    os.kill(os.getpid(), 2)\n"
+            "    threading.Event().wait()\n"
+            "socket.getaddrinfo = forever\n"
+            "from hello_service.fetch_command import main\n"
+            "sys.argv[1:] = ['http://slow.invalid/']\n"
+            "main()\n"
+        )
+        fetched = run(sys.executable, "-c", slow, cwd=self.folder)
+        self.assertEqual((fetched.returncode, fetched.stdout, fetched.stderr), (130, "", ""))
+
     def stop(self) -> None:
         self.server.over.set()
         self.server.shutdown()

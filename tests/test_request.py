@@ -67,6 +67,12 @@ class UrlTests(SynchronousTestCase):
             ("http://[fe80::1%eth0]/", "interface"),
             ("http://a%41/", "host name"),
             ("http://a,b/", "host name"),
+            ("http://a..b/", "host name"),
+            ("http://./", "host name"),
+            ("http://" + "a" * 64 + "/", "host name"),
+            ("http://" + "a." * 127 + "a/", "host name"),
+            ("http://[\x9b]/", "IPv6"),
+            ("http://h/\udcff", "%XX"),
             ("http://" + "ü" * 80 + "/", "host name"),
             ("http://h/a b", "%20"),
             ("http://h/\r\nX: y", "%0D"),
@@ -76,6 +82,7 @@ class UrlTests(SynchronousTestCase):
             ("http://h/\x7f", "%7F"),
         ):
             error = self.assertRaises(InvalidRequest, parse_url, url)
+            self.assertTrue(str(error).isprintable())
             self.assertIn(words, str(error))
 
     @given(st.text(max_size=20), st.sampled_from(["", "http://", "http://h/", "https://[::1]:"]))
@@ -134,6 +141,9 @@ class BytesTests(SynchronousTestCase):
         for value in (b"a\r\nb: c", b"a\n", b"a\r", b"a\0", b"\x7f", b"\x1b[0m"):
             self.assertRaises(InvalidRequest, self.sent, (b"A", value))
         self.assertRaises(InvalidRequest, self.sent, (b"Content-Length", b"1"))
+        self.assertRaises(InvalidRequest, self.sent, (b"Host", b"a"), (b"host", b"b"))
+        zero = (b"Content-Length", b"0")
+        self.assertRaises(InvalidRequest, self.sent, zero, zero)
 
 
 class HeadersTests(SynchronousTestCase):

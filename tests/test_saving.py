@@ -56,6 +56,20 @@ class CodingTests(SynchronousTestCase):
         self.assert_page(["gzip"], gzip.compress(PAGE[:9]) + gzip.compress(PAGE[9:]))
         self.assert_page(["gzip"], gzip.compress(PAGE) + b"\0\0\0")
 
+    def test_pieces(self) -> None:
+        """No byte is lost where the page fills the last piece."""
+        for length in range(PIECE - 40, PIECE + 600, 7):
+            page = b"a" * length
+            coder = zlib.compressobj(9, wbits=-15)
+            body = coder.compress(page) + coder.flush()
+            self.assertEqual(decoded(["deflate"], [body]), page)
+            self.assertEqual(decoded(["gzip"], [gzip.compress(page)]), page)
+
+    def test_limit(self) -> None:
+        """Few bytes cannot be many codings of many bytes."""
+        self.assert_page(["gzip"] * 2, gzip.compress(gzip.compress(PAGE)))
+        self.assertRaises(BadCoding, Decoder, ["gzip"] * 6)
+
     def test_deflate(self) -> None:
         """deflate comes with the wrapper of zlib and without."""
         self.assert_page(["deflate"], zlib.compress(PAGE))
@@ -199,6 +213,27 @@ class PlaceTests(SynchronousTestCase):
         """A folder is no place, nor is one that is missing."""
         self.assertRaises(IsADirectoryError, place_at, self.folder)
         self.assertRaises(FileNotFoundError, place_at, self.folder / "no" / "page")
+
+    def test_link(self) -> None:
+        """What a link leads to is replaced, not the link."""
+        target = self.folder / "target"
+        target.write_bytes(b"old")
+        self.path.symlink_to(target)
+        place = place_at(self.path)
+        place.write(b"new")
+        place.keep()
+        self.assertEqual(target.read_bytes(), b"new")
+        self.assertTrue(self.path.is_symlink())
+
+    def test_planted_link(self) -> None:
+        """What is written beside the file does not follow a link."""
+        self.part.symlink_to(self.folder / "elsewhere")
+        self.assertRaises(OSError, place_at, self.path)
+
+    def test_fifo_without_a_reader(self) -> None:
+        """A FIFO that nobody reads is not waited for."""
+        os.mkfifo(self.path)
+        self.assertRaises(OSError, place_at, self.path)
 
     def test_device(self) -> None:
         """A pipe is written to, not replaced; so is a device."""
