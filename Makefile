@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run demo test lint bench-fetch clean
+.PHONY: run demo test lint bench bench-fetch clean
 
 run: .venv/run.stamp
 	$(BIN)/twistd --nodaemon --pidfile= hello --port 9999
@@ -15,6 +15,9 @@ test: .venv/test.stamp lint
 	$(BIN)/coverage report
 	$(BIN)/python -W error::ResourceWarning -m twisted.trial --jobs=2 tests
 	$(BIN)/pytest tests/sockets
+	TEST_REACTOR=uvloop $(BIN)/pytest -p no:twisted --numprocesses=2 --quiet \
+	  tests/test_twistd.py tests/test_tutorial.py tests/test_load.py
+	$(BIN)/pytest -p tests.sockets_on_uvloop tests/sockets
 
 demo: .venv/run.stamp
 	$(BIN)/python examples/demo.py
@@ -22,10 +25,12 @@ demo: .venv/run.stamp
 lint: .venv/test.stamp
 	$(BIN)/ruff format --check --quiet
 	$(BIN)/ruff check --quiet
-	$(BIN)/mypy hello_service twisted tests examples benchmarks
+	$(BIN)/mypy hello_service twisted tests examples benchmarks/fetch.py
 
-bench-fetch: .venv/test.stamp
-	$(BIN)/pip install --quiet --editable '.[bench]'
+bench: .venv/bench.stamp
+	$(BIN)/python benchmarks/bench.py $(if $(QUICK),--quick)
+
+bench-fetch: .venv/bench.stamp
 	$(BIN)/python benchmarks/fetch.py
 
 .venv/bin/python:
@@ -39,6 +44,10 @@ bench-fetch: .venv/test.stamp
 
 .venv/test.stamp: .venv/bin/python setup.cfg pyproject.toml
 	$(BIN)/pip install --quiet --editable '.[test]'
+	touch $@ .venv/run.stamp
+
+.venv/bench.stamp: .venv/bin/python setup.cfg pyproject.toml
+	$(BIN)/pip install --quiet --editable '.[bench]'
 	touch $@ .venv/run.stamp
 
 clean:

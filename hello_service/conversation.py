@@ -42,7 +42,7 @@ class Conversation:
         self.greeting = b"Welcome!\r\n" if framing is Framing.LINE else b"Welcome!"
         self.finished = False
         self.cut_short = False
-        self._lines = {Framing.AUTO: None, Framing.STREAM: False, Framing.LINE: True}[framing]
+        self._lines = None if framing is Framing.AUTO else framing is Framing.LINE
         self._held = b""
 
     def feed(self, data: bytes) -> bytes:

@@ -19,6 +19,9 @@ from zope.interface import implementer
 from hello_service.address import address_text
 from hello_service.conversation import READ_SIZE, Conversation, Framing
 
+# Not an attribute of the class, which would make a Logger for each event.
+_log = Logger("hello_service.server.HelloProtocol")
+
 LINGER = 2.0
 """Seconds that a peer which was cut short has to read its last answer, while what it still sends
 is thrown away: to close with bytes unread would reset the connection and take the answer along."""
@@ -35,7 +38,6 @@ class HelloProtocol(Protocol):
     It is its transport's push producer: the answers are produced from what is read.
     """
 
-    _log = Logger()
     transport: IConnection
 
     def __init__(
@@ -50,7 +52,7 @@ class HelloProtocol(Protocol):
         self._timer: IDelayedCall | None = None
 
     def connectionMade(self) -> None:
-        self._log.info("Accept new connection from {peer}...", peer=self._peer)
+        _log.info("Accept new connection from {peer}...", peer=self._peer)
         if self._delay:
             self.transport.bufferSize = READ_SIZE  # type: ignore[attr-defined]
         if not ISSLTransport.providedBy(self.transport):
@@ -61,12 +63,16 @@ class HelloProtocol(Protocol):
         self._greet()
 
     def dataReceived(self, data: bytes) -> None:
-        if self._conversation.finished:  # the peer lingers
+        conversation = self._conversation
+        if conversation.finished:  # the peer lingers
             return
         if self._delay:
             self._answer_later(data)
-        else:
-            self._answer(data)
+            return
+        if answers := conversation.feed(data):
+            self.transport.write(answers)
+        if conversation.finished:
+            self._close()
 
     def readConnectionLost(self) -> None:
         if not self._conversation.finished:
@@ -81,7 +87,7 @@ class HelloProtocol(Protocol):
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         if self._timer and self._timer.active():
             self._timer.cancel()
-        self._log.info("Connection from {peer} closed.", peer=self._peer)
+        _log.info("Connection from {peer} closed.", peer=self._peer)
 
     def pauseProducing(self) -> None:
         self._congested = True
@@ -99,12 +105,6 @@ class HelloProtocol(Protocol):
         self.transport.registerProducer(self, True)
         self.transport.write(self._conversation.greeting)
 
-    def _answer(self, data: bytes) -> None:
-        if answers := self._conversation.feed(data):
-            self.transport.write(answers)
-        if self._conversation.finished:
-            self._close()
-
     def _answer_later(self, data: bytes) -> None:
         if not self._unanswered:
             self.transport.pauseProducing()
@@ -113,8 +113,11 @@ class HelloProtocol(Protocol):
 
     def _answer_now(self) -> None:
         data, self._unanswered = self._unanswered, b""
-        self._answer(data)
-        if not self._congested and not self._conversation.finished:
+        if answers := self._conversation.feed(data):
+            self.transport.write(answers)
+        if self._conversation.finished:
+            self._close()
+        elif not self._congested:
             self.transport.resumeProducing()
 
     def _close(self) -> None:

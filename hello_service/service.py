@@ -17,7 +17,12 @@ from hello_service import __version__
 from hello_service.address import address_text
 from hello_service.conversation import Framing
 from hello_service.daemon.limits import raise_descriptor_limit
-from hello_service.daemon.listening import MAXIMUM_BACKLOG, ListeningService, server_endpoint
+from hello_service.daemon.listening import (
+    MAXIMUM_BACKLOG,
+    ListeningService,
+    server_endpoint,
+    shared_endpoint,
+)
 from hello_service.options import BadValue, not_empty, seconds, whole_number
 from hello_service.server import HelloFactory
 
@@ -50,6 +55,9 @@ class Options(BaseOptions):
         ["delay", "d", None, "Seconds between reading and answering, 1 in the tutorial"
          " [default: 0]", seconds],
     ]  # fmt: skip
+    optFlags: ClassVar = [
+        ["reuse-port", "r", "Let other daemons that say so, too, listen on the same port"],
+    ]
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -67,12 +75,16 @@ class Options(BaseOptions):
     def postOptions(self) -> None:
         """Check what one option says against another.
 
-        @raises UsageError: if --listen comes with --port or --interface.
+        @raises UsageError: if --listen comes with --port, --interface or --reuse-port.
         """
         if self["listen"] and not self["port"] is self["interface"] is None:
             raise UsageError(
                 "--listen says where to listen in full: leave --port and --interface out, or"
                 " write them as one more --listen, like tcp:9999:interface=127.0.0.1."
+            )
+        if self["listen"] and self["reuse-port"]:
+            raise UsageError(
+                "--reuse-port is for --port, an endpoint knows nothing of it: leave out --listen."
             )
 
 
@@ -82,6 +94,7 @@ def build(
     port: int = 9999,
     interface: str = "127.0.0.1",
     listen: Sequence[str] = (),
+    reuse_port: bool = False,
     backlog: int = MAXIMUM_BACKLOG,
     framing: Framing = Framing.AUTO,
     delay: float = 0.0,
@@ -91,6 +104,7 @@ def build(
 
     @param reactor: L{IReactorCore}, L{IReactorTime} and what the endpoints ask of it.
     @param listen: endpoint strings, in place of C{port} and C{interface}.
+    @param reuse_port: share C{port} with daemons that do so, too.
     @param backlog: connections that may wait to be accepted, for endpoints that do not say.
     @param delay: seconds between reading and answering.
     @param stderr: where a start that fails is explained, closed once the service runs.
@@ -99,9 +113,12 @@ def build(
     if not listen:
         kind = "tcp6" if isIPv6Address(interface) else "tcp"
         listen = [f"{kind}:{port}:interface={quoteStringArgument(interface)}"]
+    endpoints = [(place, server_endpoint(reactor, place, backlog)) for place in listen]
+    if reuse_port:
+        endpoints = [(listen[0], shared_endpoint(reactor, port, interface, backlog))]
     return ListeningService(
         reactor,
-        [(place, server_endpoint(reactor, place, backlog)) for place in listen],
+        endpoints,
         HelloFactory(reactor, framing, delay),
         _announce,
         stderr,
@@ -120,7 +137,7 @@ def makeService(options: Options) -> IService:
     raise_descriptor_limit()
     # A descriptor of its own: twistd shuts the terminal's when it daemonizes, and listens after.
     stderr = os.fdopen(os.dup(2), "w", errors="backslashreplace")
-    given = {name: value for name, value in options.items() if value is not None}
+    given = {name.replace("-", "_"): value for name, value in options.items() if value is not None}
     try:
         return build(reactor, stderr=stderr, **given)
     except ValueError as error:

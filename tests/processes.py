@@ -19,6 +19,16 @@ PATIENCE = 30
 
 TWISTD = ("twistd", "--nodaemon")
 
+REACTOR = os.environ.get("TEST_REACTOR")
+"""The reactor that every twistd of the tests runs on, if not the default one."""
+
+
+def on_reactor(command: tuple[str, ...]) -> tuple[str, ...]:
+    """Have a twistd run on C{REACTOR}."""
+    if REACTOR and command[0] == "twistd":
+        return ("twistd", f"--reactor={REACTOR}", *command[1:])
+    return command
+
 
 def missing(what: str) -> NoReturn:
     """Skip the test for want of something; where CI is set nothing may be missing, and it fails."""
@@ -36,7 +46,7 @@ def program(name: str) -> str:
 def run(*command: str, **options: object) -> subprocess.CompletedProcess[str]:
     """Run a command to its end."""
     return subprocess.run(  # type: ignore[call-overload, no-any-return]
-        [program(command[0]), *command[1:]],
+        [program(command[0]), *on_reactor(command)[1:]],
         **{"capture_output": True, "text": True, "timeout": PATIENCE, **options},
     )
 
@@ -71,7 +81,7 @@ class Daemon:
         self._printed = threading.Condition()
         self._ended = False
         self.process: subprocess.Popen[str] = subprocess.Popen(
-            [program(command[0]), *command[1:], "hello", *(arguments or ("--port=0",))],
+            [program(command[0]), *on_reactor(command)[1:], "hello", *(arguments or ("--port=0",))],
             cwd=folder,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

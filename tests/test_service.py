@@ -3,6 +3,7 @@ from io import StringIO
 from typing import Any
 
 from twisted.application.service import IServiceMaker
+from twisted.internet.tcp import makeBinding
 from twisted.internet.testing import MemoryReactorClock, StringTransport
 from twisted.logger import capturedLogs, formatEvent
 from twisted.plugin import getPlugins
@@ -37,12 +38,13 @@ class OptionsTests(SynchronousTestCase):
                 "framing": Framing.LINE,
                 "delay": 0.5,
                 "listen": [],
+                "reuse-port": False,
             },
         )
 
     def test_nothing_given(self) -> None:
         options = parsed()
-        self.assertEqual(options.pop("listen"), [])
+        self.assertEqual((options.pop("listen"), options.pop("reuse-port")), ([], False))
         self.assertEqual(set(options.values()), {None})
 
     def test_listen_repeats(self) -> None:
@@ -61,6 +63,7 @@ class OptionsTests(SynchronousTestCase):
             ["--delay", "nan"],
             ["--listen", "tcp:1", "--port", "0"],
             ["--listen", "tcp:1", "--interface", "::"],
+            ["--listen", "tcp:1", "--reuse-port"],
             ["--nosuch"],
             ["stray"],
         ):
@@ -95,6 +98,16 @@ class BuildTests(SynchronousTestCase):
 
     def test_ipv6(self) -> None:
         self.assertEqual(self.listen(interface="::1")[3], "::1")
+
+    def test_a_shared_port(self) -> None:
+        for interface in ("127.0.0.1", "::1"):
+            with self.subTest(interface):
+                self.setUp()
+                port, _, backlog, where = self.listen(
+                    port=1, interface=interface, backlog=5, reuse_port=True
+                )
+                shared = makeBinding(interface, 1, reuseAddress=True, reusePort=True)
+                self.assertEqual((port, backlog, where), (shared, 5, interface))
 
     def test_endpoints(self) -> None:
         build(self.reactor, listen=["tcp:1", "unix:/run/hello"]).startService()

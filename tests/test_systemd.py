@@ -26,7 +26,7 @@ class UnitTests(ProcessTestCase):
             text = unit.read_text().replace("/opt/hello_service/bin/twistd", program("twistd"))
             (self.folder / unit.name).write_text(text)
         names = sorted(str(unit) for unit in self.folder.iterdir())
-        self.assertEqual(len(names), 3)
+        self.assertEqual(len(names), 4)
         verified = run("systemd-analyze", "verify", "--recursive-errors=one", *names)
         self.assertEqual((verified.returncode, verified.stdout, verified.stderr), (0, "", ""))
 

@@ -4,11 +4,16 @@ import errno
 import socket
 from collections.abc import Callable, Sequence
 from importlib.util import find_spec
-from typing import TextIO
+from typing import Any, TextIO
 
 from twisted.application.service import Service
+from twisted.internet.abstract import isIPv6Address
 from twisted.internet.defer import CancelledError, Deferred, gatherResults, maybeDeferred
-from twisted.internet.endpoints import serverFromString
+from twisted.internet.endpoints import (
+    TCP4ServerEndpoint,
+    TCP6ServerEndpoint,
+    serverFromString,
+)
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import (
     IListeningPort,
@@ -16,6 +21,7 @@ from twisted.internet.interfaces import (
     IReactorCore,
     IStreamServerEndpoint,
 )
+from twisted.internet.tcp import makeBinding
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -52,6 +58,15 @@ def server_endpoint(
     except Exception as error:
         raise ValueError(_explain_description(description, error)) from error
     return endpoint
+
+
+def shared_endpoint(
+    reactor: object, port: int, interface: str, backlog: int = MAXIMUM_BACKLOG
+) -> IStreamServerEndpoint:
+    """Make an endpoint on a TCP port for all who share it; the system spreads clients over them."""
+    binding: Any = makeBinding(interface, port, reuseAddress=True, reusePort=True)
+    endpoint = TCP6ServerEndpoint if isIPv6Address(interface) else TCP4ServerEndpoint
+    return endpoint(reactor, binding, backlog, interface)
 
 
 def _explain_description(description: str, error: Exception) -> str:

@@ -1,0 +1,160 @@
+"""Loads a server by epoll and checks every byte that it answers."""
+
+import select
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+WARM_UP = 0.1
+"""Seconds of load before the first measured message."""
+
+
+class WrongAnswer(Exception):
+    """A server said something else than it should."""
+
+
+def cpu_seconds(pid: int) -> float:
+    """What the system says a process has used, its ended threads included."""
+    return time.clock_gettime((~pid << 3) | 2)  # clock_getcpuclockid(3)
+
+
+def resident_bytes(pid: int) -> int:
+    """A process's resident memory."""
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmRSS:"):
+            return int(line.split()[1]) * 1024
+    raise ProcessLookupError(pid)
+
+
+def connect(port: int, greeting: bytes) -> socket.socket:
+    """Connect and read the greeting."""
+    client = socket.create_connection(("127.0.0.1", port), 30)
+    client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    received = b""
+    while len(received) < len(greeting) and (data := client.recv(100)):
+        received += data
+    if received != greeting:
+        raise WrongAnswer(f"{received!r}, not {greeting!r}")
+    return client
+
+
+@contextmanager
+def connections(port: int, count: int, greeting: bytes) -> Iterator[list[socket.socket]]:
+    """So many connections, greeted."""
+    clients: list[socket.socket] = []
+    try:
+        for _ in range(count):
+            clients.append(connect(port, greeting))
+        yield clients
+    finally:
+        for client in clients:
+            client.close()
+
+
+def ask_and_check(
+    port: int,
+    pid: int,
+    count: int,
+    greeting: bytes,
+    questions: list[tuple[bytes, bytes]],
+    seconds: float,
+) -> tuple[int, float]:
+    """Have each connection ask one of the questions again and again.
+
+    @param questions: what to send, and what is to come back.
+    @return: how often an answer came, and the server's CPU seconds meanwhile.
+    """
+    with connections(port, count, greeting) as clients, select.epoll() as poll:
+        state = {}
+        for number, client in enumerate(clients):
+            question, answer = questions[number % len(questions)]
+            state[client.fileno()] = [client.send, client.recv, question, answer, len(answer), b""]
+            poll.register(client.fileno(), select.EPOLLIN)
+            client.setblocking(False)
+            client.send(question)
+        answers = 0
+        started = time.monotonic()
+        measured_from = started + WARM_UP
+        until = measured_from + seconds
+        before = None
+        while (now := time.monotonic()) < until:
+            if before is None and now >= measured_from:
+                before, answers = cpu_seconds(pid), 0
+            ready = poll.poll(5)
+            if not ready:
+                raise WrongAnswer("nothing for 5 seconds")
+            for descriptor, _ in ready:
+                one = state[descriptor]
+                send, recv, question, answer, length, received = one
+                data = recv(length + 1)
+                if data == answer:
+                    answers += 1
+                    send(question)
+                    continue
+                received += data
+                if len(received) < length and data and answer.startswith(received):
+                    one[5] = received
+                elif received == answer:
+                    one[5] = b""
+                    answers += 1
+                    send(question)
+                else:
+                    raise WrongAnswer(f"{received[:80]!r}, not {answer[:80]!r}")
+        assert before is not None
+        return answers, cpu_seconds(pid) - before
+
+
+def connect_and_exit(
+    port: int, pid: int, count: int, greeting: bytes, seconds: float
+) -> tuple[int, float]:
+    """Connect, read the greeting, say exit, see the end of the stream; so many at a time."""
+    address = ("127.0.0.1", port)
+    done = 0
+    with select.epoll() as poll:
+        clients: dict[int, tuple[socket.socket, bytes]] = {}
+
+        def start() -> None:
+            client = socket.socket()
+            client.setblocking(False)
+            client.connect_ex(address)
+            clients[client.fileno()] = client, b""
+            poll.register(client.fileno(), select.EPOLLIN)
+
+        for _ in range(count):
+            start()
+        measured_from = time.monotonic() + WARM_UP
+        until = measured_from + seconds
+        before = None
+        while (now := time.monotonic()) < until:
+            if before is None and now >= measured_from:
+                before, done = cpu_seconds(pid), 0
+            for descriptor, _ in poll.poll(5):
+                client, received = clients[descriptor]
+                data = client.recv(100)
+                if not data and received == greeting:
+                    del clients[descriptor]
+                    client.close()
+                    done += 1
+                    start()
+                    continue
+                received += data
+                clients[descriptor] = client, received
+                if received == greeting:
+                    client.send(b"exit")
+                elif not data or not greeting.startswith(received):
+                    raise WrongAnswer(f"{received!r}, not {greeting!r}")
+        assert before is not None
+        used = cpu_seconds(pid) - before
+        for client, _ in clients.values():
+            client.close()
+    return done, used
+
+
+def idle_bytes(port: int, pid: int, count: int, greeting: bytes) -> float:
+    """Bytes of the server's resident memory for each of so many idle connections."""
+    connect(port, greeting).close()
+    before = resident_bytes(pid)
+    with connections(port, count, greeting):
+        return (resident_bytes(pid) - before) / count

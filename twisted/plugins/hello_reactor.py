@@ -1,0 +1,3 @@
+from twisted.application.reactors import Reactor
+
+uvloop = Reactor("uvloop", "hello_service.daemon.uvreactor", "uvloop, connections and all.")
