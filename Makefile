@@ -25,7 +25,7 @@ demo: .venv/run.stamp
 lint: .venv/test.stamp
 	$(BIN)/ruff format --check --quiet
 	$(BIN)/ruff check --quiet
-	$(BIN)/mypy hello_service twisted tests examples benchmarks/fetch.py
+	$(BIN)/mypy hello_service twisted tests examples
 
 bench: .venv/bench.stamp
 	$(BIN)/python benchmarks/bench.py $(if $(QUICK),--quick)
