@@ -10,7 +10,7 @@ run: .venv/run.stamp
 
 test: .venv/test.stamp lint
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest -p no:twisted --numprocesses=2 --quiet
+	$(BIN)/coverage run -m pytest -p no:twisted --numprocesses=2 --quiet --durations=5
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 	$(BIN)/python -W error::ResourceWarning -m twisted.trial --jobs=2 tests
