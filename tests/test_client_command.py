@@ -1,4 +1,6 @@
+import os
 import re
+import sys
 from contextlib import redirect_stderr, redirect_stdout
 from io import StringIO
 
@@ -79,6 +81,20 @@ class ConversationTests(CommandTestCase):
         self.accept()
         self.assertEqual(self.successResultOf(command), 0)
         self.assertEqual(self.output.getvalue(), "Welcome!\nHello, 李雷!\nHello, x y!\n")
+
+    def test_names_from_standard_input(self) -> None:
+        read, write = os.pipe()
+        os.write(write, b"Tracy\n\n Sarah \nexit\nnobody\n")
+        os.close(write)
+        self.patch(sys, "stdin", self.enterContext(os.fdopen(read)))
+        self.serve()
+        command = self.start("-")
+        pump = self.accept()
+        (lines,) = self.reactor.getReaders()
+        lines.doRead()
+        pump.flush()
+        self.assertEqual(self.successResultOf(command), 0)
+        self.assertEqual(self.output.getvalue(), "Welcome!\nHello, Tracy!\nHello, Sarah!\n")
 
     def test_where_it_connects(self) -> None:
         for arguments, host, port in (
