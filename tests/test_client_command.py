@@ -96,6 +96,13 @@ class ConversationTests(CommandTestCase):
         self.assertEqual(self.successResultOf(command), 0)
         self.assertEqual(self.output.getvalue(), "Welcome!\nHello, Tracy!\nHello, Sarah!\n")
 
+    def test_no_standard_input(self) -> None:
+        self.patch(sys, "stdin", None)
+        self.serve()
+        command = self.start("-")
+        self.accept()
+        self.failureResultOf(command, BadValue)
+
     def test_where_it_connects(self) -> None:
         for arguments, host, port in (
             ([], "127.0.0.1", 9999),
