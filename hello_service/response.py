@@ -237,9 +237,9 @@ class ResponseReader:
             raise MalformedResponse(f"a chunk does not end at its size: {data[at : at + 20]!r}")
         at += footer
         end = data.find(b"\r\n", at)
-        line = data[at : at + CHUNK_LINE_LIMIT] if end < 0 else data[at:end]
-        self._refuse_bare_lf(line[:CHUNK_LINE_LIMIT])
-        if (end if end >= 0 else len(data)) - at > CHUNK_LINE_LIMIT:
+        size = (len(data) if end < 0 else end) - at
+        self._refuse_bare_lf(data[at : at + min(size, CHUNK_LINE_LIMIT)])
+        if size > CHUNK_LINE_LIMIT:
             raise ChunkLineTooLong(CHUNK_LINE_LIMIT)
         if end < 0:
             return 0

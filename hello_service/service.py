@@ -113,9 +113,10 @@ def build(
     if not listen:
         kind = "tcp6" if isIPv6Address(interface) else "tcp"
         listen = [f"{kind}:{port}:interface={quoteStringArgument(interface)}"]
-    endpoints = [(place, server_endpoint(reactor, place, backlog)) for place in listen]
     if reuse_port:
         endpoints = [(listen[0], shared_endpoint(reactor, port, interface, backlog))]
+    else:
+        endpoints = [(place, server_endpoint(reactor, place, backlog)) for place in listen]
     return ListeningService(
         reactor,
         endpoints,
