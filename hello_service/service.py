@@ -2,13 +2,17 @@
 
 import os
 import sys
-from collections.abc import Sequence
-from typing import Any, ClassVar, NoReturn, TextIO
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, NoReturn, TextIO, cast
 
-from twisted.application.service import IService
+from twisted.application.service import IService, MultiService
 from twisted.internet.abstract import isIPv6Address
 from twisted.internet.endpoints import quoteStringArgument
-from twisted.internet.interfaces import IListeningPort
+from twisted.internet.interfaces import (
+    IListeningPort,
+    IReactorFromThreads,
+    IStreamServerEndpoint,
+)
 from twisted.logger import Logger
 from twisted.python.usage import Options as BaseOptions
 from twisted.python.usage import UsageError
@@ -16,6 +20,11 @@ from twisted.python.usage import UsageError
 from hello_service import __version__
 from hello_service.address import address_text
 from hello_service.conversation import Framing
+from hello_service.daemon.activation import (
+    adopted_endpoint,
+    inherited_sockets,
+    starting_environment,
+)
 from hello_service.daemon.limits import raise_descriptor_limit
 from hello_service.daemon.listening import (
     MAXIMUM_BACKLOG,
@@ -23,6 +32,8 @@ from hello_service.daemon.listening import (
     server_endpoint,
     shared_endpoint,
 )
+from hello_service.daemon.notify import Notifier, NotifyService
+from hello_service.daemon.reload import ReloadService
 from hello_service.options import BadValue, not_empty, seconds, whole_number
 from hello_service.server import HelloFactory
 
@@ -94,41 +105,71 @@ def build(
     port: int = 9999,
     interface: str = "127.0.0.1",
     listen: Sequence[str] = (),
+    inherited: Sequence[tuple[str, IStreamServerEndpoint]] = (),
     reuse_port: bool = False,
     backlog: int = MAXIMUM_BACKLOG,
     framing: Framing = Framing.AUTO,
     delay: float = 0.0,
     stderr: TextIO | None = None,
+    notifier: Notifier | None = None,
 ) -> IService:
     """Make the service of a hello daemon.
 
     @param reactor: L{IReactorCore}, L{IReactorTime} and what the endpoints ask of it.
     @param listen: endpoint strings, in place of C{port} and C{interface}.
+    @param inherited: endpoints with the names that messages give them, in place of all the others.
     @param reuse_port: share C{port} with daemons that do so, too.
     @param backlog: connections that may wait to be accepted, for endpoints that do not say.
     @param delay: seconds between reading and answering.
     @param stderr: where a start that fails is explained, closed once the service runs.
+    @param notifier: what tells the service manager, if there is one.
     @raises ValueError: with a sentence, if an endpoint string is wrong.
     """
     if not listen:
         kind = "tcp6" if isIPv6Address(interface) else "tcp"
         listen = [f"{kind}:{port}:interface={quoteStringArgument(interface)}"]
-    if reuse_port:
+    notifier = notifier or Notifier()
+    if inherited:
+        endpoints = list(inherited)
+    elif reuse_port:
         endpoints = [(listen[0], shared_endpoint(reactor, port, interface, backlog))]
     else:
         endpoints = [(place, server_endpoint(reactor, place, backlog)) for place in listen]
-    return ListeningService(
-        reactor,
-        endpoints,
-        HelloFactory(reactor, framing, delay),
-        _announce,
-        stderr,
-    )
+    factory = HelloFactory(reactor, framing, delay)
+    service = MultiService()
+    for part in (
+        NotifyService(reactor, notifier, lambda: "Serving"),
+        ListeningService(
+            reactor,
+            endpoints,
+            factory,
+            _announce,
+            stderr,
+            lambda: reactor.callWhenRunning(notifier.ready),
+        ),
+    ):
+        service.addService(part)
+    return service
 
 
 def _announce(port: IListeningPort) -> None:
     address = address_text(port.getHost())
     _log.info("Waiting for connection... (listening on {address})", address=address)
+
+
+def sockets_to_adopt(options: Options, environ: Mapping[str, str]) -> dict[int, str]:
+    """Return the inherited sockets, none if the options say where to listen."""
+    passed = inherited_sockets(environ)
+    if not (options["listen"] or options["reuse-port"]) and (
+        options["port"] is options["interface"] is None
+    ):
+        return passed
+    if passed and not any(place.startswith("systemd:") for place in options["listen"]):
+        _log.warn(
+            "Not used, for the options say where to listen: {names}.",
+            names=", ".join(passed.values()),
+        )
+    return {}
 
 
 def makeService(options: Options) -> IService:
@@ -139,8 +180,17 @@ def makeService(options: Options) -> IService:
     # A descriptor of its own: twistd shuts the terminal's when it daemonizes, and listens after.
     stderr = os.fdopen(os.dup(2), "w", errors="backslashreplace")
     given = {name.replace("-", "_"): value for name, value in options.items() if value is not None}
+    notifier = Notifier.from_environment(os.environ)
     try:
-        return build(reactor, stderr=stderr, **given)
+        inherited = [
+            (name, adopted_endpoint(reactor, descriptor, name))
+            for descriptor, name in sockets_to_adopt(options, starting_environment()).items()
+        ]
+        hello = build(reactor, inherited=inherited, stderr=stderr, notifier=notifier, **given)
     except ValueError as error:
         stderr.close()
         sys.exit(str(error))
+    service = MultiService()
+    service.addService(ReloadService(cast(IReactorFromThreads, reactor), notifier, {}))
+    service.addService(hello)
+    return service

@@ -83,6 +83,7 @@ class Daemon:
         self.process: subprocess.Popen[str] = subprocess.Popen(
             [program(command[0]), *on_reactor(command)[1:], "hello", *(arguments or ("--port=0",))],
             cwd=folder,
+            stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

@@ -1,8 +1,10 @@
+import os
 from contextlib import redirect_stdout
 from io import StringIO
 from typing import Any
 
 from twisted.application.service import IServiceMaker
+from twisted.internet.protocol import Factory
 from twisted.internet.tcp import makeBinding
 from twisted.internet.testing import MemoryReactorClock, StringTransport
 from twisted.logger import capturedLogs, formatEvent
@@ -12,9 +14,11 @@ from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from hello_service import __version__
 from hello_service.conversation import Framing
-from hello_service.daemon.listening import MAXIMUM_BACKLOG
+from hello_service.daemon.listening import MAXIMUM_BACKLOG, server_endpoint
+from hello_service.daemon.notify import Notifier
 from hello_service.server import HelloFactory
-from hello_service.service import Options, build, makeService
+from hello_service.service import Options, build, makeService, sockets_to_adopt
+from tests.test_daemon_listening import SlowEndpoint
 
 
 def parsed(*arguments: str) -> Options:
@@ -139,6 +143,59 @@ class BuildTests(SynchronousTestCase):
             [formatEvent(event) for event in events],
             ["Waiting for connection... (listening on 0.0.0.0:9999)"],
         )
+
+    def test_inherited_endpoints(self) -> None:
+        inherited = [("descriptor 3", server_endpoint(self.reactor, "unix:/run/hello"))]
+        build(self.reactor, inherited=inherited).startService()
+        self.assertEqual(self.reactor.unixServers[0][0], "/run/hello")
+        self.assertEqual(self.reactor.tcpServers, [])
+
+    def test_tells_once_all_listen_and_the_reactor_runs(self) -> None:
+        told: list[str] = []
+
+        class Told(Notifier):
+            def ready(self) -> None:
+                told.append("ready")
+
+        slow = SlowEndpoint()
+        inherited = [("a", server_endpoint(self.reactor, "tcp:1")), ("b", slow)]
+        build(self.reactor, inherited=inherited, notifier=Told()).startService()
+        self.reactor.run()
+        self.assertEqual(told, [])
+        slow.outcome.callback(self.successResultOf(inherited[0][1].listen(Factory())))
+        self.assertEqual(told, ["ready"])
+
+
+class SocketsToAdoptTests(SynchronousTestCase):
+    def adopted(self, *arguments: str, names: str = "a:b") -> tuple[list[int], list[str]]:
+        """Which descriptors of two are adopted, and what is logged."""
+        environ = {
+            "LISTEN_PID": str(os.getpid()),
+            "LISTEN_FDS": str(len(names.split(":"))),
+            "LISTEN_FDNAMES": names,
+        }
+        with capturedLogs() as events:
+            found = sockets_to_adopt(parsed(*arguments), environ)
+        return list(found), [formatEvent(event) for event in events]
+
+    def test_all_of_them(self) -> None:
+        self.assertEqual(self.adopted("--framing=line", "--backlog=5"), ([3, 4], []))
+
+    def test_options_that_say_where_to_listen_win(self) -> None:
+        for option in ("--port=0", "--interface=::", "--listen=tcp:0", "--reuse-port"):
+            warning = (
+                "Not used, for the options say where to listen: descriptor 3 (a), descriptor 4 (b)."
+            )
+            self.assertEqual(self.adopted(option), ([], [warning]))
+
+    def test_an_endpoint_of_twisteds_uses_them(self) -> None:
+        self.assertEqual(self.adopted("--listen=tcp:0", "--listen=systemd:INET:name=a"), ([], []))
+
+    def test_none_inherited(self) -> None:
+        for arguments in ((), ("--port=0",)):
+            with capturedLogs() as events:
+                self.assertEqual(sockets_to_adopt(parsed(*arguments), {}), {})
+            self.assertEqual(events, [])
 
 
 class PluginTests(TestCase):

@@ -127,6 +127,7 @@ class ListeningService(Service):
     @param listening: called with each port once it listens.
     @param stderr: where a start that fails is explained, closed once the service runs: a daemon
         must not hold on to its terminal.
+    @param ready: called once all of them listen.
     """
 
     _log = Logger()
@@ -138,12 +139,14 @@ class ListeningService(Service):
         factory: IProtocolFactory,
         listening: Callable[[IListeningPort], None],
         stderr: TextIO | None = None,
+        ready: Callable[[], object] = lambda: None,
     ) -> None:
         self._reactor = reactor
         self._endpoints = endpoints
         self._factory = factory
         self._listening = listening
         self._stderr = stderr
+        self._ready = ready
         self._ports: list[IListeningPort] = []
         self._attempts: list[Deferred[None]] = []
         self._sentence = ""
@@ -182,6 +185,8 @@ class ListeningService(Service):
     def _listen(self, port: IListeningPort) -> None:
         self._ports.append(port)
         self._listening(port)
+        if len(self._ports) == len(self._endpoints):
+            self._ready()
 
     def _fail(self, failure: Failure, place: str) -> None:
         if failure.check(CancelledError):

@@ -1,0 +1,93 @@
+"""The listening sockets that a daemon inherits from systemd, by the sd_listen_fds(3) protocol.
+
+Twisted's C{systemd:} endpoints see no socket without a name, and their import takes the variables
+out of C{os.environ}. On a UNIX socket, Twisted's C{adoptStreamPort} changes the mode of a file that
+is systemd's, and removes it at the end.
+"""
+
+import os
+import socket
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from twisted.internet import fdesc, unix
+from twisted.internet.defer import Deferred, execute
+from twisted.internet.endpoints import AdoptedStreamServerEndpoint
+from twisted.internet.interfaces import (
+    IListeningPort,
+    IProtocolFactory,
+    IReactorSocket,
+    IStreamServerEndpoint,
+)
+from zope.interface import implementer
+
+from hello_service.daemon.listening import MAXIMUM_BACKLOG
+
+_FIRST = 3
+
+
+def starting_environment() -> dict[str, str]:
+    """Return the environment that this process began with, as Linux keeps it; elsewhere, none."""
+    environ = {}
+    with suppress(FileNotFoundError):
+        for entry in Path("/proc/self/environ").read_bytes().split(b"\0"):
+            name, _, value = os.fsdecode(entry).partition("=")
+            environ[name] = value
+    return environ
+
+
+def inherited_sockets(environ: Mapping[str, str]) -> dict[int, str]:
+    """Return the descriptors passed to this process, each with what messages call it."""
+    if environ.get("LISTEN_PID") != str(os.getpid()):
+        return {}
+    names = environ.get("LISTEN_FDNAMES", "").split(":")
+    passed = {}
+    for place in range(int(environ["LISTEN_FDS"])):
+        name = f" ({names[place]})" if any(names[place : place + 1]) else ""
+        passed[_FIRST + place] = f"descriptor {_FIRST + place}{name}"
+    return passed
+
+
+def adopted_endpoint(reactor: Any, descriptor: int, name: str) -> IStreamServerEndpoint:
+    """Make the endpoint that listens, once, on an inherited descriptor.
+
+    @param reactor: L{IReactorSocket}.
+    @raises ValueError: with a sentence, unless it is a TCP or UNIX stream socket that listens.
+    """
+    try:
+        inherited = socket.socket(fileno=descriptor)
+        kind = inherited.family, inherited.type
+        listens = inherited.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
+        inherited.detach()
+    except OSError:
+        listens = 0
+    match listens and kind:
+        case socket.AF_UNIX, socket.SOCK_STREAM:
+            return _AdoptedUNIXEndpoint(reactor, descriptor)
+        case (socket.AF_INET | socket.AF_INET6) as family, socket.SOCK_STREAM:
+            return AdoptedStreamServerEndpoint(reactor, descriptor, family)
+    raise ValueError(
+        f"systemd passed {name}, which is no TCP or UNIX stream socket that listens: a socket unit"
+        " for this daemon says ListenStream= and Accept=no."
+    )
+
+
+@implementer(IStreamServerEndpoint)
+class _AdoptedUNIXEndpoint:
+    def __init__(self, reactor: IReactorSocket, descriptor: int) -> None:
+        self._reactor = reactor
+        self._descriptor = descriptor
+
+    def listen(self, protocolFactory: IProtocolFactory) -> Deferred[IListeningPort]:
+        return execute(self._listen, protocolFactory)
+
+    def _listen(self, factory: IProtocolFactory) -> IListeningPort:
+        fdesc.setNonBlocking(self._descriptor)
+        # Told of a name outside the file system, Twisted's port leaves the file alone. There is
+        # no public way to give it the socket.
+        port = unix.Port(b"\0inherited", factory, MAXIMUM_BACKLOG, reactor=self._reactor)
+        port._preexistingSocket = socket.socket(fileno=self._descriptor)
+        port.startListening()
+        return port
