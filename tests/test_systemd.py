@@ -1,14 +1,11 @@
 """The shipped units, as far as they can be tried without a running systemd."""
 
 import re
-import shlex
-import signal
 import socket
 from pathlib import Path
 
 import hello_service
-from tests.processes import PATIENCE, ProcessTestCase, program, run
-from tests.tutorial import CONVERSATION, tutorial_client
+from tests.processes import ProcessTestCase, program, run
 
 UNITS = Path(hello_service.__file__).parent.parent / "deploy" / "systemd"
 
@@ -21,37 +18,40 @@ def free_port() -> int:
 
 
 class UnitTests(ProcessTestCase):
+    def copy(self, *names: str) -> list[str]:
+        """Copy shipped unit files, with the twistd that is installed here; return where to."""
+        for name in names:
+            text = (UNITS / name).read_text()
+            copy = self.folder / name
+            copy.parent.mkdir(exist_ok=True)
+            copy.write_text(text.replace("/opt/hello_service/bin/twistd", program("twistd")))
+        return [str(self.folder / name) for name in names]
+
     def test_systemd_finds_no_fault(self) -> None:
-        for unit in UNITS.iterdir():
-            text = unit.read_text().replace("/opt/hello_service/bin/twistd", program("twistd"))
-            (self.folder / unit.name).write_text(text)
-        names = sorted(str(unit) for unit in self.folder.iterdir())
-        self.assertEqual(len(names), 4)
-        verified = run("systemd-analyze", "verify", "--recursive-errors=one", *names)
+        *units, _ = self.copy(
+            "hello.service", "hello.socket", "hello@.service", "hello.service.d/socket.conf"
+        )
+        shipped = [path for path in UNITS.rglob("*") if path.is_file()]
+        self.assertEqual(len(shipped), len(units) + 1)
+        verified = run("systemd-analyze", "verify", "--recursive-errors=one", *units)
         self.assertEqual((verified.returncode, verified.stdout, verified.stderr), (0, "", ""))
 
-    def command(self, unit: str) -> list[str]:
-        """What a unit starts, with the twistd that is installed here."""
-        (line,) = re.findall("^ExecStart=(.*)$", (UNITS / unit).read_text(), re.MULTILINE)
-        return [program("twistd"), *shlex.split(line)[1:]]
+    def assert_exposed(self, most: float, unit: str) -> None:
+        """How much systemd finds that a unit could do to the system, of 10."""
+        analysed = run("systemd-analyze", "security", "--offline=yes", "--no-pager", unit)
+        exposure = re.search(r"exposure level for \S+: ([0-9.]+)", analysed.stdout)
+        assert exposure is not None, analysed
+        self.assertLessEqual(float(exposure[1]), most)
 
-    def test_its_own_port(self) -> None:
-        port = free_port()
-        command = [word.replace("9999", str(port)) for word in self.command("hello.service")]
-        place = command.index("hello")
-        daemon = self.daemon(*command[place + 1 :], command=tuple(command[:place]))
-        self.assertEqual(daemon.port(), port)
-        self.assertEqual(tutorial_client(port), CONVERSATION)
+    def test_they_are_shut_in(self) -> None:
+        for unit in self.copy("hello.service", "hello@.service"):
+            self.assert_exposed(1.2, unit)
 
-    def test_the_socket_way(self) -> None:
-        port = free_port()
-        command = self.command("hello-socket.service")
-        place = command.index("hello")
-        activate = ("systemd-socket-activate", f"--listen=127.0.0.1:{port}", "--fdname=hello")
-        daemon = self.daemon(*command[place + 1 :], command=(*activate, *command[:place]))
-        daemon.wait_for("Listening on")
-        with socket.create_connection(("127.0.0.1", port), PATIENCE) as client:
-            self.assertEqual(client.recv(1024), b"Welcome!")
-        self.assertEqual(daemon.port(), port)
-        self.assertEqual(tutorial_client(port), CONVERSATION)
-        self.assertEqual(daemon.stop(), -signal.SIGTERM)
+    def test_behind_the_socket_it_is_more_so(self) -> None:
+        unit, _, _ = self.copy("hello.service", "hello.socket", "hello.service.d/socket.conf")
+        self.assert_exposed(0.5, unit)
+
+    def test_they_differ_in_nothing_else(self) -> None:
+        one, many = ((UNITS / name).read_text() for name in ("hello.service", "hello@.service"))
+        sandbox = re.compile(r"^LimitNOFILE=.*\Z", re.MULTILINE | re.DOTALL)
+        self.assertEqual(sandbox.findall(one), sandbox.findall(many))
