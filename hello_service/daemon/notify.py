@@ -5,6 +5,7 @@ import socket
 import time
 from collections.abc import Callable, Mapping
 from typing import Self
+from weakref import finalize
 
 from twisted.application.service import Service
 from twisted.internet.interfaces import IReactorTime
@@ -35,6 +36,7 @@ class Notifier:
             # Held for good: with its descriptors exhausted, a daemon is still alive.
             self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
             self._socket.setblocking(False)
+            finalize(self, self._socket.close)
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> Self:
