@@ -9,6 +9,7 @@ import struct
 import subprocess
 import sys
 import sysconfig
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -51,6 +52,7 @@ class Booted:
 
     def __init__(self, leader: int, within: ThreadPoolExecutor) -> None:
         self._leader = leader
+        self._nsenter = ("nsenter", "--all", f"--target={leader}")
         self._within = within
         within.submit(self._enter).result()
 
@@ -61,14 +63,9 @@ class Booted:
             if libc.setns(namespace.fileno(), _CLONE_NEWNET):
                 raise OSError(ctypes.get_errno(), "setns")
 
-    def _command(self, *command: str) -> list[str]:
-        return [program("nsenter"), "--all", f"--target={self._leader}", *command]
-
     def run(self, *command: str) -> subprocess.CompletedProcess[str]:
         """Run a command in there to its end."""
-        return subprocess.run(
-            self._command(*command), capture_output=True, text=True, timeout=PATIENCE, cwd="/"
-        )
+        return run(*self._nsenter, *command, cwd="/")
 
     def systemctl(self, *arguments: str) -> None:
         """Run systemctl, which must succeed."""
@@ -82,22 +79,30 @@ class Booted:
 
     def wait_for(self, pattern: str, count: int = 1) -> None:
         """Wait until so many lines of the journal match."""
+        # To kill nsenter would leave an orphan, which holds up the end of it all.
+        follow = "journalctl --follow --lines=all & read -r _; kill $!"
         journal = subprocess.Popen(
-            self._command(*("timeout", str(PATIENCE), "journalctl"), "--follow", "--lines=all"),
-            cwd="/",
+            [*self._nsenter, "sh", "-c", follow],
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
         )
+        assert journal.stdin is not None
         assert journal.stdout is not None
+        patience = threading.Timer(PATIENCE, journal.stdin.close)
+        patience.start()
         lines = []
-        with journal, journal.stdout:
+        with journal:
             for line in journal.stdout:
                 lines.append(line)
                 count -= bool(re.search(pattern, line))
                 if not count:
-                    journal.kill()
-                    return
-        raise AssertionError(f"no {pattern!r} in:\n{''.join(lines)}")
+                    break
+            patience.cancel()
+            journal.stdin.close()
+            journal.wait(PATIENCE)
+        if count:
+            raise AssertionError(f"no {pattern!r} in:\n{''.join(lines)}")
 
     def connect(self, port: int = 9999) -> socket.socket:
         """Connect to a port on its loopback interface."""
