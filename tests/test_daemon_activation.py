@@ -158,7 +158,7 @@ class ActivatedTests(ProcessTestCase):
         self.greet(socket.AF_INET, ("127.0.0.1", ports[0]))
 
     def test_on_uvloop(self) -> None:
-        self.twistd.insert(1, "--reactor=uvloop")
+        self.twistd = [program("twistd"), "--reactor=uvloop", "--nodaemon"]
         self.test_all_sockets_without_names()
 
     def test_options_win(self) -> None:
