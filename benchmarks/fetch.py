@@ -1,6 +1,7 @@
 """Fetchers side by side against an nginx on loopback: C{make bench-fetch}.
 
-Every round runs every client once, in turn; the figures are medians with their spread.
+Every round runs every client once, in turn. The figures are medians with their spread; a ratio is
+the median of the rounds' ratios, since a machine that slows down for a while slows both sides.
 """
 
 import argparse
@@ -25,6 +26,7 @@ SMALL = 1000
 BIG = 1 << 30
 AT_ONCE = 64
 Fetch = Callable[[str], Awaitable[bytes]]
+Write = Callable[[bytes], object]
 
 
 def blocking(fetch: Callable[[str], bytes], url: str, count: int) -> None:
@@ -141,11 +143,62 @@ def rate(name: str, url: str, count: int, at_once: int) -> float:
         return on_reactor(name, url, count, at_once)
     if name in ("aiohttp", "httpx"):
         return asyncio.run(on_asyncio(name, url, count, at_once))
+    if name == "curl":
+        command = ["curl", "--silent", "--header", "Connection: close", f"{url}?[1-{count}]"]
+        if at_once > 1:
+            command += ["--parallel", "--parallel-max", str(at_once)]
+        begun = time.perf_counter()
+        subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True)
+        return count / (time.perf_counter() - begun)
     fetch = tutorial if name == "tutorial" else by_http_client
     blocking(fetch, url, count // 10)
     begun = time.perf_counter()
     blocking(fetch, url, count)
     return count / (time.perf_counter() - begun)
+
+
+async def save_on_reactor(reactor: Any, name: str, url: str, write: Write) -> None:
+    import treq
+    from twisted.web.client import Agent
+
+    if name == "treq":
+        response = await treq.get(url, unbuffered=True)
+    else:
+        response = await Agent(reactor).request(b"GET", url.encode())
+    await treq.collect(response, write)
+
+
+async def save_on_asyncio(name: str, url: str, write: Write) -> None:
+    if name == "aiohttp":
+        import aiohttp
+
+        async with aiohttp.ClientSession() as session, session.get(url) as response:
+            async for piece in response.content.iter_any():
+                write(piece)
+    else:
+        import httpx
+
+        async with httpx.AsyncClient() as client, client.stream("GET", url) as response:
+            async for piece in response.aiter_bytes():
+                write(piece)
+
+
+def save(name: str, url: str, write: Write) -> None:
+    """Save a big page as it comes."""
+    if name in ("Agent", "treq"):
+        from twisted.internet.defer import Deferred
+        from twisted.internet.task import react
+
+        react(lambda reactor: Deferred.fromCoroutine(save_on_reactor(reactor, name, url, write)))
+    elif name in ("aiohttp", "httpx"):
+        asyncio.run(save_on_asyncio(name, url, write))
+    else:
+        place = urlsplit(url)
+        connection = http.client.HTTPConnection(str(place.hostname), place.port)
+        connection.request("GET", place.path)
+        response = connection.getresponse()
+        while piece := response.read(256 * 1024):
+            write(piece)
 
 
 def nginx(stack: ExitStack, folder: Path) -> str:
@@ -194,7 +247,7 @@ def report(title: str, unit: str, figures: dict[str, list[float]], base: str) ->
     """Print medians, spread, and ratios to one of them."""
     print(f"\n{title} ({unit}; median, least to most, ratio to {base})")
     for name, values in figures.items():
-        ratio = median(values) / median(figures[base])
+        ratio = median(one / other for one, other in zip(values, figures[base], strict=True))
         spread = f"{min(values):.4g} to {max(values):.4g}"
         print(f"  {name:22} {median(values):10.4g}   {spread:20} {ratio:6.2f}")
 
@@ -210,13 +263,15 @@ def rates(url: str, rounds: int, count: int, at_once: int, names: list[str]) -> 
     report(f"small pages, {at_once} at a time", "pages a second", figures, "Agent")
 
 
-def times(title: str, rounds: int, commands: dict[str, list[str]], base: str) -> None:
+def times(title: str, rounds: int, out: Path, commands: dict[str, list[str]], base: str) -> None:
+    """Time whole processes, each of which writes a new file."""
     for command in commands.values():
         whole(command)
     seconds: dict[str, list[float]] = {name: [] for name in commands}
     memory: dict[str, list[float]] = {name: [] for name in commands}
     for _ in range(rounds):
         for name, command in commands.items():
+            out.unlink(missing_ok=True)
             wall, peak = whole(command)
             seconds[name].append(wall)
             memory[name].append(peak / 1024)
@@ -227,12 +282,17 @@ def times(title: str, rounds: int, commands: dict[str, list[str]], base: str) ->
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--count", type=int, default=1000, help="small pages a round")
+    parser.add_argument("--count", type=int, default=2000, help="small pages a round")
     parser.add_argument("--only", choices=["small", "big", "start"])
     parser.add_argument("--worker", help=argparse.SUPPRESS)
     parser.add_argument("--url", help=argparse.SUPPRESS)
     parser.add_argument("--at-once", type=int, help=argparse.SUPPRESS)
+    parser.add_argument("--save", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
+    if options.save:
+        with options.save.open("wb", buffering=0) as file:
+            save(options.worker, options.url, file.write)
+        return
     if options.worker:
         print(rate(options.worker, options.url, options.count, options.at_once))
         return
@@ -249,26 +309,29 @@ def main() -> None:
         url = nginx(stack, folder)
         curl = shutil.which("curl") or sys.exit("curl is not installed.")
         hello = str(Path(sys.executable).with_name("hello-fetch"))
-        out = str(folder / "out")
+        out = folder / "out"
         if options.only in (None, "small"):
-            names = ["RawAgent", "Agent", "treq", "aiohttp", "httpx"]
+            names = ["RawAgent", "Agent", "treq", "aiohttp", "httpx", "curl"]
             others = ["http.client", "tutorial"]
             rates(f"{url}/small", options.rounds, options.count, 1, names + others)
             rates(f"{url}/small", options.rounds, options.count, AT_ONCE, names)
         if options.only in (None, "big"):
             commands = {
-                "curl": [curl, "-s", "-o", out, f"{url}/big"],
-                "hello-fetch": [hello, "-q", "-o", out, f"{url}/big"],
+                "curl": [curl, "-s", "-o", str(out), f"{url}/big"],
+                "hello-fetch": [hello, "-q", "-o", str(out), f"{url}/big"],
             }
-            times("1 GiB to a file", options.rounds, commands, "curl")
+            worker = [sys.executable, "-W", "ignore", __file__, "--url", f"{url}/big"]
+            for name in ("Agent", "treq", "aiohttp", "httpx", "http.client"):
+                commands[name] = [*worker, "--worker", name, "--save", str(out)]
+            times("1 GiB to a file", options.rounds, out, commands, "curl")
         if options.only in (None, "start"):
             bare = [sys.executable, "-c", "from twisted.internet import reactor"]
             commands = {
                 "import reactor": bare,
-                "hello-fetch": [hello, "-q", "-o", out, f"{url}/small"],
-                "curl": [curl, "-s", "-o", out, f"{url}/small"],
+                "hello-fetch": [hello, "-q", "-o", str(out), f"{url}/small"],
+                "curl": [curl, "-s", "-o", str(out), f"{url}/small"],
             }
-            times("start to a saved page", options.rounds * 3, commands, "import reactor")
+            times("start to a saved page", options.rounds * 6, out, commands, "import reactor")
 
 
 if __name__ == "__main__":

@@ -28,7 +28,7 @@ from hello_service.response import ResponseReader
 from hello_service.wire import Observer, Wire
 
 READ_SIZE = 256 * 1024
-"""Bytes read at once: with Twisted's own 64 KiB, a big body takes half as long again."""
+"""Bytes of a body read at once: with Twisted's own 64 KiB, a big one takes half as long again."""
 
 
 LINGER = 2.0
@@ -130,7 +130,6 @@ class Exchange(Protocol):
         settings.observer.connected(wire.local, wire.peer)
         if self._tls:
             self.transport.startTLS(self._tls)  # type: ignore[attr-defined]
-        self.transport.bufferSize = READ_SIZE  # type: ignore[attr-defined]
         self.transport.write(wire.request)
         settings.observer.sent(wire.request)
         self._arm()
@@ -201,6 +200,8 @@ class Exchange(Protocol):
         assert reader.head
         wire.times.head_complete = self._settings.monotonic()
         wire.head = reader.head.raw
+        if not reader.finished:
+            self.transport.bufferSize = READ_SIZE  # type: ignore[attr-defined]
         self._response = RawResponse(reader.head, reader.length, self._request, wire, self)
         return self._response
 

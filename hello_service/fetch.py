@@ -62,7 +62,7 @@ class RawAgent:
             if bodyProducer is not None:
                 raise InvalidRequest("a request with a body cannot be sent: leave bodyProducer out")
             place = parse_url(_text(uri))
-            sent = request_bytes(place, method, header_pairs(headers))
+            sent = request_bytes(place, method, tuple(header_pairs(headers)))
             exchange = Exchange(
                 self._reactor,
                 self._settings,

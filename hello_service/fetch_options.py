@@ -41,7 +41,7 @@ def parse_options(arguments: Sequence[str] | None = None) -> Options:
         options.url = f"http://{options.url}"
     try:
         options.place = parse_url(options.url)
-        request_bytes(options.place, b"GET", options.headers)
+        request_bytes(options.place, b"GET", tuple(options.headers))
     except InvalidRequest as error:
         parser.error(f"{error}.")
     if options.open and (options.head or options.output == "-"):

@@ -1,8 +1,8 @@
 """The head of a response, without I/O: h11 judges the fields, the bytes are kept as they came."""
 
 import re
-from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 import h11
 
@@ -10,10 +10,7 @@ from hello_service.fetch_errors import MalformedResponse
 
 STATUS_LINE_START = b"HTTP/1."
 
-_STATUS_LINE = re.compile(
-    rb"HTTP/(?P<version>1\.[0-9]) (?P<status>[1-5][0-9]{2})"
-    rb"(?: (?P<reason>[\t\x20-\x7e\x80-\xff]*))?"
-)
+_STATUS_LINE = re.compile(rb"HTTP/(1\.[0-9]) ([1-5][0-9]{2})(?: ([\t\x20-\x7e\x80-\xff]*))?")
 _FRAMING = (b"content-length", b"transfer-encoding")
 _KNOWN_LENGTH = 128
 _PROTOCOLS = (
@@ -26,8 +23,7 @@ _PROTOCOLS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Head:
+class Head(NamedTuple):
     """The head of a response.
 
     @ivar raw: its bytes as they came, from C{HTTP/} to the empty line.
@@ -58,8 +54,8 @@ def parse_head(raw: bytes) -> Head:
     match = _STATUS_LINE.fullmatch(status_line)
     if not match:
         raise MalformedResponse(f"this is no status line: {status_line[:80]!r}")
-    status = int(match["status"])
-    return Head(raw, match["version"], status, match["reason"] or b"", judged_fields(lines))
+    version, status, reason = match.groups(b"")
+    return Head(raw, version, int(status), reason, judged_fields(lines))
 
 
 def judged_fields(lines: list[bytes]) -> list[tuple[bytes, bytes]]:

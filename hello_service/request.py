@@ -1,7 +1,6 @@
 """An HTTP/1.1 request without a body: a URL and headers in, the bytes for the wire out, no I/O."""
 
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -109,7 +108,8 @@ def _address(literal: str) -> str:
     return literal
 
 
-def request_bytes(place: Place, method: bytes, headers: Iterable[tuple[bytes, bytes]]) -> bytes:
+@lru_cache
+def request_bytes(place: Place, method: bytes, headers: tuple[tuple[bytes, bytes], ...]) -> bytes:
     """Write the request: C{Host}, C{Connection: close}, then the headers in their order and case.
 
     A header of either name takes the default's place.
@@ -127,12 +127,11 @@ def request_bytes(place: Place, method: bytes, headers: Iterable[tuple[bytes, by
     }
     if method in _WITH_LENGTH:  # RFC 9110, section 8.6
         defaults[b"content-length"] = (b"Content-Length", b"0")
-    given = list(headers)
-    names = [name.lower() for name, _ in given]
+    names = [name.lower() for name, _ in headers]
     for single in (b"host", b"content-length"):  # RFC 9112, section 3.2
         if names.count(single) > 1:
             raise InvalidRequest(f"there are two {single.decode()} headers: leave one out")
-    for name, value in given:
+    for name, value in headers:
         lowered = name.lower()
         if not _TOKEN.fullmatch(name):
             raise InvalidRequest(f"{name!r} is not a header name: letters, digits and -")
@@ -142,5 +141,5 @@ def request_bytes(place: Place, method: bytes, headers: Iterable[tuple[bytes, by
             raise InvalidRequest(f"{name.decode()} announces a body, and none can be sent")
         defaults.pop(lowered, None)
     lines = [b"%b %b HTTP/1.1" % (method, place.target.encode())]
-    lines += [b"%b: %b" % header for header in (*defaults.values(), *given)]
+    lines += [b"%b: %b" % header for header in (*defaults.values(), *headers)]
     return b"\r\n".join((*lines, b"", b""))

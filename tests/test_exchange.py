@@ -69,12 +69,18 @@ class ResponseTests(FetchTestCase):
     """What an answer becomes."""
 
     def test_request(self) -> None:
-        """The tutorial's request is sent, and large reads are asked for."""
+        """The tutorial's request is sent."""
         self.request()
-        transport: Any = self.connect()
+        transport = self.connect()
         sent = b"GET / HTTP/1.1\r\nHost: 192.0.2.1\r\nConnection: close\r\n\r\n"
         self.assertEqual(transport.value(), sent)
-        self.assertEqual(transport.bufferSize, READ_SIZE)
+
+    def test_large_reads(self) -> None:
+        """Large reads are asked for where more of a body is to come."""
+        self.fetched(HEAD)
+        self.assertEqual(vars(self.transport)["bufferSize"], READ_SIZE)
+        self.fetched(HEAD + b"hello")
+        self.assertNotIn("bufferSize", vars(self.transport))
 
     def test_response(self) -> None:
         """The response is there with its head, as L{IResponse} wants it."""

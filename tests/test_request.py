@@ -92,7 +92,7 @@ class UrlTests(SynchronousTestCase):
             place = parse_url(start + text)
         except InvalidRequest:
             return
-        lines = request_bytes(place, b"GET", []).split(b"\r\n")
+        lines = request_bytes(place, b"GET", ()).split(b"\r\n")
         self.assertEqual(len(lines), 5)
         self.assertRegex(lines[0], rb"\AGET /[!-~]* HTTP/1\.1\Z")
 
@@ -106,7 +106,7 @@ class BytesTests(SynchronousTestCase):
     def test_tutorial(self) -> None:
         """By default the request is the tutorial's, byte by byte."""
         self.assertEqual(
-            request_bytes(parse_url("http://www.example.com"), b"GET", []),
+            request_bytes(parse_url("http://www.example.com"), b"GET", ()),
             b"GET / HTTP/1.1\r\nHost: www.example.com\r\nConnection: close\r\n\r\n",
         )
 
