@@ -135,20 +135,18 @@ def build(
         endpoints = [(listen[0], shared_endpoint(reactor, port, interface, backlog))]
     else:
         endpoints = [(place, server_endpoint(reactor, place, backlog)) for place in listen]
-    factory = HelloFactory(reactor, framing, delay)
     service = MultiService()
-    for part in (
-        NotifyService(reactor, notifier, lambda: "Serving"),
+    service.addService(NotifyService(reactor, notifier, lambda: "Serving"))
+    service.addService(
         ListeningService(
             reactor,
             endpoints,
-            factory,
+            HelloFactory(reactor, framing, delay),
             _announce,
             stderr,
             lambda: reactor.callWhenRunning(notifier.ready),
-        ),
-    ):
-        service.addService(part)
+        )
+    )
     return service
 
 

@@ -1,6 +1,6 @@
 # Boots a systemd over a tree of its own, until standard input ends; then nothing is left of it.
-# As to a container's, what it tells of its boot goes to a socket, $1/notify; its process id, as it
-# is out here, to standard output. Runs as root in a mount namespace of its own.
+# As to a container's, what it tells of its boot goes to a socket, $1/notify. Runs as root in a mount
+# namespace of its own.
 #
 # $1: a folder, with the unit files in $1/units; $2: the prefix of Python; $3: its site-packages;
 # $4: the checkout

@@ -19,14 +19,21 @@ from hello_service.daemon.activation import (
 )
 from tests.processes import (
     PATIENCE,
-    REACTOR,
+    TWISTD,
     Daemon,
     ProcessTestCase,
+    on_reactor,
     program,
     run,
     wait_for_end,
 )
-from tests.test_systemd import free_port
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port: int = server.getsockname()[1]
+        return port
 
 
 class StartingEnvironmentTests(ProcessTestCase):
@@ -130,9 +137,7 @@ class ActivatedTests(ProcessTestCase):
 
     def setUp(self) -> None:
         super().setUp()
-        self.twistd = [program("twistd"), "--nodaemon"]
-        if REACTOR:
-            self.twistd.insert(1, f"--reactor={REACTOR}")
+        self.twistd = [program("twistd"), *on_reactor(TWISTD)[1:]]
 
     def greet(self, family: int, address: object) -> None:
         with socket.socket(family) as client:

@@ -1,20 +1,9 @@
 """The shipped units, as far as they can be tried without a running systemd."""
 
 import re
-import socket
-from pathlib import Path
 
-import hello_service
+from tests.booted import UNITS
 from tests.processes import ProcessTestCase, program, run
-
-UNITS = Path(hello_service.__file__).parent.parent / "deploy" / "systemd"
-
-
-def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port: int = server.getsockname()[1]
-        return port
 
 
 class UnitTests(ProcessTestCase):
