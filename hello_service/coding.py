@@ -36,6 +36,8 @@ class Inflate:
     def feed(self, data: bytes) -> Iterator[bytes]:
         """Take some bytes, and give what they stand for in pieces of at most `PIECE`.
 
+        Some are empty: between two pieces there is little to do.
+
         @raises BadCoding: if they stand for nothing.
         """
         while data and not self._done:
@@ -48,8 +50,7 @@ class Inflate:
                     piece = self._inflater.decompress(data, PIECE)
                 except zlib.error as error:
                     raise BadCoding(f"it is not {self._name}: {error}") from None
-                if piece:
-                    yield piece
+                yield piece
                 data = self._inflater.unconsumed_tail
                 full = len(piece) == PIECE and not self._inflater.eof
             if self._inflater.eof:
@@ -98,7 +99,7 @@ class Decoder:
 
 
 def _through(steps: list[Callable[[bytes], Iterator[bytes]]], data: bytes) -> Iterator[bytes]:
-    if not steps:
+    if not steps or not data:
         yield data
         return
     for piece in steps[0](data):

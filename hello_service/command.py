@@ -46,7 +46,7 @@ async def _guard(reactor: Any, program: str, main: Main) -> NoReturn:
         _drop_output()
     if reactor.threadpool and reactor.threadpool.working:  # pragma: no cover: it ends at once
         # A look-up of a name, which cannot be cancelled, would be waited for.
-        sys.stdout.flush()
+        print(end="", flush=True)
         os._exit(status)
     sys.exit(status)
 

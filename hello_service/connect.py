@@ -54,33 +54,29 @@ class ConnectObserver:
 
 @implementer(IResolutionReceiver)
 class Race:
-    """Connects a protocol to the first address of a host that answers.
-
-    @ivar on_failure: called once with the reason if no attempt succeeds; a race that is
-        cancelled is silent.
-    @ivar resolved_at: when the addresses were known, on the clock C{monotonic}.
-    """
-
-    resolved_at: float | None = None
+    """Connects a protocol to the first address of a host that answers."""
 
     def __init__(
         self,
         reactor: Any,
         protocol: IProtocol,
+        on_resolved: Callable[[], None],
         on_failure: Callable[[Failure], None],
         observer: ConnectObserver,
-        monotonic: Callable[[], float],
         family: AddressFamily | None = None,
     ) -> None:
         """
         @param reactor: L{IReactorTCP}, L{IReactorTime}, L{IReactorPluggableNameResolver}.
+        @param on_resolved: called once the addresses are known.
+        @param on_failure: called once with the reason if no attempt succeeds; a race that is
+            cancelled is silent.
         @param family: the only family to use, if not any.
         """
         self.reactor = reactor
         self.observer = observer
         self._protocol = protocol
+        self._on_resolved = on_resolved
         self._on_failure = on_failure
-        self._monotonic = monotonic
         self._kinds = _KINDS[family]
         self._waiting: list[Address] = []
         self._running: list[_Attempt] = []
@@ -114,7 +110,7 @@ class Race:
     def resolutionComplete(self) -> None:
         if self._over:
             return
-        self.resolved_at = self._monotonic()
+        self._on_resolved()
         if len(self._waiting) > 1:
             self._waiting = _interleaved(self._waiting)
         self.observer.resolved(self._waiting)

@@ -7,7 +7,7 @@ from socket import AddressFamily
 from typing import Any, cast
 
 from twisted.internet.defer import Deferred
-from twisted.internet.error import ConnectionDone, TimeoutError
+from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import (
     IDelayedCall,
     IHandshakeListener,
@@ -22,7 +22,14 @@ from twisted.web.iweb import IResponse
 from zope.interface import implementer
 
 from hello_service.connect import Race
-from hello_service.fetch_errors import Abandoned, OutOfTime, ResponseError, Stalled, TLSFailed
+from hello_service.fetch_errors import (
+    Abandoned,
+    ConnectTimeout,
+    OutOfTime,
+    ResponseError,
+    Stalled,
+    TLSFailed,
+)
 from hello_service.raw_response import ClientRequest, RawResponse
 from hello_service.response import ResponseReader
 from hello_service.wire import Observer, Wire
@@ -88,7 +95,6 @@ class Exchange(Protocol):
         self._secure = request.absoluteURI[:6].lower() == b"https:"
         self._reader = ResponseReader(request.method, settings.max_size, settings.keep_framing)
         self._response: RawResponse | None = None
-        self._race: Race | None = None
         self._connecting: Race | Deferred[IProtocol] | None = None
         self._connected = False
         self._paused = False
@@ -100,15 +106,15 @@ class Exchange(Protocol):
     def start(self, host: str, port: int) -> None:
         """Connect by our own race."""
         self._arm()
-        self._connecting = self._race = Race(
+        self._connecting = race = Race(
             self._reactor,
             self,
+            self._resolved,
             self._not_connected,
             self._settings.observer,
-            self._settings.monotonic,
             self._settings.family,
         )
-        self._race.start(host, port)
+        race.start(host, port)
 
     def start_by(self, endpoint: IStreamClientEndpoint) -> None:
         """Connect by an endpoint of the caller's."""
@@ -123,8 +129,6 @@ class Exchange(Protocol):
         self._connected = True
         self._connecting = None
         self._heard = self._reactor.seconds()
-        if self._race:
-            wire.times.resolved = self._race.resolved_at
         wire.times.connected = settings.monotonic()
         wire.local, wire.peer = self.transport.getHost(), self.transport.getPeer()
         settings.observer.connected(wire.local, wire.peer)
@@ -241,6 +245,9 @@ class Exchange(Protocol):
     def _cancelled(self) -> None:
         self._close(self)
 
+    def _resolved(self) -> None:
+        self._wire.times.resolved = self._settings.monotonic()
+
     def _not_connected(self, reason: Failure) -> None:
         if not self._over:
             self._connecting = None
@@ -273,7 +280,7 @@ class Exchange(Protocol):
         self._timer = clock.callLater(max(due - clock.seconds(), 0), self._tick)
 
     def _tick(self) -> None:
-        settings, received = self._settings, self._reader.received
+        settings, position = self._settings, self._reader.position
         now = self._reactor.seconds()
         if self._paused and self._response and self._response.wanted:
             self._heard = now
@@ -281,14 +288,11 @@ class Exchange(Protocol):
         if due is None or due > now:
             self._arm()
         elif settings.timeout is not None and now >= self._started + settings.timeout:
-            self._finish(OutOfTime(settings.timeout, received))
+            self._finish(OutOfTime(settings.timeout, *position))
         elif self._connected:
-            self._finish(Stalled(settings.read_timeout or 0, received))
+            self._finish(Stalled(settings.read_timeout or 0, *position))
         else:
-            seconds = settings.connect_timeout or 0
-            error = TimeoutError(string=f"no connection within {seconds:g} seconds")
-            self._close(error)
-            self.answer.errback(error)
+            self._finish(ConnectTimeout(settings.connect_timeout or 0))
 
 
 def _tls_reason(error: BaseException | None) -> str:

@@ -169,6 +169,7 @@ class Command:
             raise file_trouble(name, error) from None
         progress = self._progress(response)
         receiving = Receiving(
+            self._reactor,
             response,
             place,
             self._decoder(response),

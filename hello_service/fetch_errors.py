@@ -1,5 +1,7 @@
 """Why a fetch has no whole response: each exception says so in a sentence without its capital."""
 
+from twisted.internet.error import TimeoutError
+
 
 class ResponseError(Exception):
     """What was received is no response, or not the whole of it; the message is one sentence.
@@ -57,52 +59,69 @@ class BodyTooLarge(LimitExceeded):
     _sentence = "the body has more than {} bytes"
 
 
-class CutShort(ResponseError):
-    """The stream ended too early.
+class Unfinished(ResponseError):
+    """The response was not whole when it ended, or was ended.
 
     @ivar received: bytes of the body, or of the head if that is not whole, that came.
     @ivar expected: bytes of the body that the head announced, or C{None}.
     """
 
-    _how = "was closed"
-
-    def __init__(self, part: str, received: int, expected: int | None = None) -> None:
+    def __init__(self, what: str, part: str, received: int, expected: int | None) -> None:
         of = "" if expected is None else f" of {expected}"
-        super().__init__(f"the connection {self._how} {part}, after {received}{of} bytes")
+        super().__init__(f"{what} {part}, after {received}{of} bytes")
         self.received = received
         self.expected = expected
+
+
+class CutShort(Unfinished):
+    """The stream ended too early."""
+
+    _what = "the connection was closed"
+
+    def __init__(self, part: str, received: int, expected: int | None) -> None:
+        super().__init__(self._what, part, received, expected)
 
 
 class PeerReset(CutShort):
     """The connection broke: a reset, or TLS that ends without saying so."""
 
-    _how = "broke"
+    _what = "the connection broke"
 
 
-class Stalled(ResponseError):
+class Stalled(Unfinished):
     """Nothing came for too long.
 
     @ivar seconds: how long was waited.
-    @ivar received: bytes of the body that came before.
     """
 
-    def __init__(self, seconds: float, received: int) -> None:
-        super().__init__(f"nothing came for {seconds:g} seconds, after {received} bytes of body")
+    def __init__(self, seconds: float, part: str, received: int, expected: int | None) -> None:
+        super().__init__(f"nothing came for {seconds:g} seconds", part, received, expected)
         self.seconds = seconds
-        self.received = received
 
 
-class OutOfTime(ResponseError):
+class OutOfTime(Unfinished):
     """The whole took too long.
 
     @ivar seconds: how long it was given.
-    @ivar received: bytes of the body that came.
     """
 
-    def __init__(self, seconds: float, received: int) -> None:
-        super().__init__(f"it took more than {seconds:g} seconds, {received} bytes of body came")
+    def __init__(self, seconds: float, part: str, received: int, expected: int | None) -> None:
+        super().__init__(f"{seconds:g} seconds were over", part, received, expected)
         self.seconds = seconds
-        self.received = received
+
+
+class ConnectTimeout(ResponseError, TimeoutError):
+    """No connection was made in time; for who catches Twisted's, one of these, too.
+
+    @ivar seconds: how long was waited.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        TimeoutError.__init__(self, string=f"no connection was made within {seconds:g} seconds")
+        self.seconds = seconds
+
+    def __str__(self) -> str:
+        return str(self.args[0])
 
 
 class Abandoned(ResponseError):

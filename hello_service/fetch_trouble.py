@@ -6,6 +6,7 @@ from twisted.internet.error import DNSLookupError
 from hello_service.coding import BadCoding
 from hello_service.fetch_errors import (
     BodyTooLarge,
+    ConnectTimeout,
     CutShort,
     OutOfTime,
     ResponseError,
@@ -34,6 +35,8 @@ def fetch_trouble(error: BaseException, place: str, seconds: float) -> TroubleEr
             return TroubleError(
                 Trouble.PROTOCOL, f"{place}: {error}: --no-decompress saves it as it came."
             )
+        case ConnectTimeout():
+            return connect_trouble(error, place, seconds)
         case ResponseError():
             return _response_trouble(error, place)
     return connect_trouble(error, place, seconds)

@@ -1,6 +1,6 @@
 """A body on its way from a response to where it is saved."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred
@@ -10,6 +10,9 @@ from hello_service.coding import BadCoding, Decoder
 from hello_service.fetch_errors import BodyTooLarge, ResponseError
 from hello_service.raw_response import RawResponse
 from hello_service.saving import Place
+
+TURN = 16
+"""Pieces saved in one turn of the reactor, 4 MiB at most: few bytes of gzip cannot hold it up."""
 
 PATIENCE = 1.0
 """Seconds before progress is shown: what is over sooner needs none."""
@@ -25,6 +28,7 @@ class Receiving:
 
     def __init__(
         self,
+        clock: IReactorTime,
         response: RawResponse,
         place: Place,
         decoder: Decoder,
@@ -37,6 +41,7 @@ class Receiving:
         """
         self.saved = 0
         self.done: Deferred[None] = Deferred(lambda _: self._stop(CancelledError()))
+        self._clock = clock
         self._response = response
         self._place = place
         self._decoder = decoder
@@ -46,11 +51,10 @@ class Receiving:
 
     def data_received(self, data: bytes) -> None:
         self._progress(len(data))
-        try:
-            for piece in self._decoder.feed(data):
-                self._save(piece)
-        except (ResponseError, BadCoding, OSError) as error:
-            self._stop(error)
+        pieces = self._decoder.feed(data)
+        if not self._save_some(pieces):
+            self._response.pauseProducing()
+            self._clock.callLater(0, self._go_on, pieces)
 
     def body_ended(self, error: ResponseError | None) -> None:
         problem = self._problem or error
@@ -64,6 +68,25 @@ class Receiving:
             self.done.callback(None)
         else:
             self.done.errback(problem)
+
+    def _go_on(self, pieces: Iterator[bytes]) -> None:
+        if self._save_some(pieces):
+            self._response.resumeProducing()
+        else:
+            self._clock.callLater(0, self._go_on, pieces)
+
+    def _save_some(self, pieces: Iterator[bytes]) -> bool:
+        """Save what one turn has time for; return whether there is no more to save."""
+        try:
+            for _ in range(TURN):
+                piece = next(pieces, None)
+                if piece is None or self._problem:
+                    return True
+                self._save(piece)
+        except (ResponseError, BadCoding, OSError) as error:
+            self._stop(error)
+            return True
+        return False
 
     def _save(self, piece: bytes) -> None:
         self.saved += len(piece)

@@ -101,6 +101,13 @@ class ResponseReader:
         """What has come of a head that is not whole."""
         return b"" if self.head else self._held
 
+    @property
+    def position(self) -> tuple[str, int, int | None]:
+        """How far it has come: a part of the response, the bytes of it so far and in all."""
+        if self.head:
+            return "inside the body", self.received, self.length
+        return "inside the head" if self._held else "before the response", len(self._held), None
+
     def feed(self, data: bytes) -> bytes:
         """Take what was received; return what it adds to the body. Never raises."""
         try:
@@ -124,12 +131,7 @@ class ResponseReader:
             self.ending = Ending.CLOSE
             return
         self.ending = Ending.CUT_SHORT if clean else Ending.RESET
-        kind = CutShort if clean else PeerReset
-        if self.head:
-            self.error = kind("inside the body", self.received, self.length)
-        else:
-            part = "inside the head" if self._held else "before the response"
-            self.error = kind(part, len(self._held))
+        self.error = (CutShort if clean else PeerReset)(*self.position)
 
     def _read_head(self, data: bytes) -> bytes:
         """Read heads up to the final one; return what follows it."""

@@ -1,5 +1,7 @@
 """A body saved to a file that only appears whole."""
 
+import errno
+import fcntl
 import os
 import re
 import stat
@@ -44,8 +46,7 @@ class NewFile:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._part = path.with_name(path.name + ".part")
-        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW
-        self._file: BinaryIO = os.fdopen(os.open(self._part, flags, 0o666), "wb", buffering=0)
+        self._file = _empty(self._part)
         self._size = 0
 
     def write(self, data: bytes) -> None:
@@ -55,15 +56,38 @@ class NewFile:
         self._size += len(data)
 
     def keep(self) -> None:
-        self._file.close()
-        self._part.replace(self._path)
+        with self._file:
+            # Some file systems say only at a close what could not be written.
+            os.close(os.dup(self._file.fileno()))
+            self._part.replace(self._path)
 
     def give_up(self) -> str:
-        self._file.close()
-        if not self._size:
-            self._part.unlink()
-            return ""
+        with self._file:
+            if not self._size:
+                self._part.unlink()
+                return ""
         return f"What arrived ({self._size} bytes) is in {str(self._part)!r}."
+
+
+def _empty(path: Path) -> BinaryIO:
+    """Open a file, as the only one who writes it, and empty it.
+
+    @raises OSError: if it cannot be written, or another process writes it.
+    """
+    flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK
+    file = os.fdopen(os.open(path, flags, 0o666), "wb", buffering=0)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        # Who had the lock until now may have given the file its name.
+        if not os.path.samestat(os.fstat(file.fileno()), path.stat()):
+            raise BlockingIOError
+        file.truncate()
+    except OSError as error:
+        file.close()
+        if isinstance(error, BlockingIOError | FileNotFoundError):
+            raise OSError(errno.EBUSY, "another process writes it", str(path)) from None
+        raise
+    return file
 
 
 class OpenStream:

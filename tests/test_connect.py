@@ -42,13 +42,14 @@ class RaceTests(FetchTestCase):
         self, host: str = "h", family: object = None, observer: ConnectObserver | None = None
     ) -> Race:
         self.failures: list[Failure] = []
+        self.resolved: list[str] = []
         self.protocol = Protocol()
         race = Race(
             self.reactor,
             self.protocol,
+            lambda: self.resolved.append(host),
             self.failures.append,
             observer or ConnectObserver(),
-            self.monotonic,
             family,  # type: ignore[arg-type]
         )
         race.start(host, 80)
@@ -60,12 +61,12 @@ class RaceTests(FetchTestCase):
     def test_address(self) -> None:
         """An address is not resolved."""
         for host in ("192.0.2.1", "2001:db8::1"):
-            race = self.race(host)
+            self.race(host)
             self.assertEqual(self.resolver.asked, [])
             self.assertEqual(self.reactor.tcpClients[-1][:2], (host, 80))
             self.connect()
             self.assertIs(self.peer, self.protocol)
-            self.assertIsNotNone(race.resolved_at)
+            self.assertEqual(self.resolved, [host])
 
     def test_name(self) -> None:
         """A name is resolved to all its addresses, and the first is tried."""

@@ -16,6 +16,7 @@ from hello_service.exchange import LINGER, READ_SIZE
 from hello_service.fetch_errors import (
     Abandoned,
     BodyTooLarge,
+    ConnectTimeout,
     CutShort,
     HeadTooLong,
     MalformedResponse,
@@ -444,7 +445,10 @@ class TimeTests(TroubleTestCase):
         self.reactor.advance(0.9)
         self.assertNoResult(answer)
         self.reactor.advance(0.1)
-        self.assertIn("3 seconds", str(self.failureResultOf(answer, TimeoutError).value))
+        error, wire = self.failed(ConnectTimeout, answer)
+        self.assertEqual(str(error), "no connection was made within 3 seconds")
+        self.assertIsInstance(error, TimeoutError)
+        self.assertEqual((error.seconds, wire.times.resolved), (3, 102))
         self.assertTrue(self.reactor.connectors[0]._disconnected)
 
     def test_stalled_head(self) -> None:
@@ -452,8 +456,11 @@ class TimeTests(TroubleTestCase):
         answer = self.request(read_timeout=3, connect_timeout=9)
         self.reactor.advance(1)
         self.connect()
+        self.peer.dataReceived(HEAD[:20])
         self.reactor.advance(3)
-        self.assertEqual(self.failed(Stalled, answer)[0].seconds, 3)
+        error, wire = self.failed(Stalled, answer)
+        self.assertEqual((error.seconds, error.received, wire.head), (3, 20, HEAD[:20]))
+        self.assertIn("inside the head, after 20 bytes", str(error))
 
     def test_stalled_body(self) -> None:
         """Each read begins the time anew."""
@@ -467,7 +474,7 @@ class TimeTests(TroubleTestCase):
         self.reactor.advance(1)
         error = self.broken(response, body)
         self.assertIsInstance(error, Stalled)
-        self.assertEqual((error.seconds, error.received), (3, 4))
+        self.assertEqual((error.seconds, error.received, error.expected), (3, 4, 5))
 
     def test_paused(self) -> None:
         """While the consumer pauses, the server is not to blame."""

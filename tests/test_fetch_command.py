@@ -15,9 +15,10 @@ from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.error import ConnectionRefusedError, NoRouteError
 
+from hello_service.coding import PIECE
 from hello_service.fetch_command import REDIRECT_LIMIT, Command, Console
 from hello_service.fetch_options import Options, parse_options
-from hello_service.receiving import PATIENCE
+from hello_service.receiving import PATIENCE, TURN
 from hello_service.trouble import Trouble, TroubleError
 from tests.fetching import V4, FetchTestCase
 
@@ -208,6 +209,33 @@ class CodingTests(CommandTestCase):
         self.assertLess(len(bomb), 1000)
         self.answered(command, head("Content-Encoding: gzip") + bomb)
         self.assert_trouble(command, Trouble.SIZE, "1000 bytes", "--max-size")
+
+    def bomb(self) -> Deferred[int]:
+        """Begin to receive what takes several turns of the reactor to save."""
+        command = self.start(URL)
+        bomb = gzip.compress(bytes(2 * TURN * PIECE + 5))
+        self.answered(command, head("Content-Encoding: gzip") + bomb, close=False)
+        self.assertEqual(self.transport.producerState, "paused")
+        self.assertEqual(Path("page.part").stat().st_size, TURN * PIECE)
+        return command
+
+    def test_turns(self) -> None:
+        """What becomes of few bytes is saved in turns, and nothing is read meanwhile."""
+        command = self.bomb()
+        self.reactor.pump([0, 0])
+        self.assertEqual(self.transport.producerState, "producing")
+        self.close()
+        self.assertEqual(self.successResultOf(command), 0)
+        self.assertEqual(Path("page").stat().st_size, 2 * TURN * PIECE + 5)
+
+    def test_interrupted_between_turns(self) -> None:
+        """What is given up is not gone on with."""
+        command = self.bomb()
+        command.cancel()
+        self.failureResultOf(command, CancelledError)
+        self.reactor.advance(0)
+        self.assertEqual(Path("page.part").stat().st_size, TURN * PIECE)
+        self.assertEqual(self.reactor.getDelayedCalls(), [])
 
 
 class RedirectTests(CommandTestCase):

@@ -1,6 +1,7 @@
 """hello-fetch as a process."""
 
 import os
+import shlex
 import signal
 import socket
 import ssl
@@ -95,8 +96,10 @@ class HelloFetchTests(ProcessTestCase):
             "sys.argv[1:] = ['http://slow.invalid/']\n"
             "main()\n"
         )
-        fetched = run(sys.executable, "-c", slow, cwd=self.folder)
-        self.assertEqual((fetched.returncode, fetched.stdout, fetched.stderr), (130, "", ""))
+        for redirection in ("", ">&-"):
+            command = f"{sys.executable} -c {shlex.quote(slow)} {redirection}"
+            fetched = run("sh", "-c", command, cwd=self.folder)
+            self.assertEqual((fetched.returncode, fetched.stdout, fetched.stderr), (130, "", ""))
 
     def stop(self) -> None:
         self.server.over.set()

@@ -1,5 +1,7 @@
 """Tests of L{hello_service.coding}, L{hello_service.saving} and L{hello_service.showing}."""
 
+import errno
+import fcntl
 import gzip
 import os
 import stat
@@ -101,6 +103,12 @@ class CodingTests(SynchronousTestCase):
         pieces = list(Decoder(["gzip"]).feed(gzip.compress(bytes(9 * PIECE))))
         self.assertLessEqual(max(map(len, pieces)), PIECE)
         self.assertEqual(sum(map(len, pieces)), 9 * PIECE)
+
+    def test_empty_members(self) -> None:
+        """Many members that stand for nothing do not keep the caller from other work."""
+        body = gzip.compress(gzip.compress(b"") * 99)
+        self.assertEqual(set(Decoder(["gzip"] * 2).feed(body)), {b""})
+        self.assertGreaterEqual(len(list(Decoder(["gzip"] * 2).feed(body))), 99)
 
     def test_names(self) -> None:
         """Names have no case and old forms; unknown ones are not undone."""
@@ -208,6 +216,40 @@ class PlaceTests(SynchronousTestCase):
         place.write(b"new")
         place.keep()
         self.assertEqual(self.path.read_bytes(), b"new")
+
+    def test_two_at_once(self) -> None:
+        """What is being written is not written by another, and loses nothing by its trying."""
+        first = NewFile(self.path)
+        first.write(b"hel")
+        error = self.assertRaises(OSError, NewFile, self.path)
+        self.assertEqual((error.errno, error.filename), (errno.EBUSY, str(self.part)))
+        first.write(b"lo")
+        first.keep()
+        self.assertEqual(self.path.read_bytes(), b"hello")
+
+    def test_two_one_after_the_other(self) -> None:
+        """A file that got its name before it could be locked is not touched any more."""
+
+        def renamed(*_: object) -> None:
+            self.part.rename(self.path)
+
+        def begun_anew(*_: object) -> None:
+            renamed()
+            self.part.write_bytes(b"other")
+
+        for late in (renamed, begun_anew):
+            self.part.write_bytes(b"hello")
+            self.patch(fcntl, "flock", late)
+            self.assertRaises(OSError, NewFile, self.path)
+            self.assertEqual(self.path.read_bytes(), b"hello")
+
+    def test_planted_fifo(self) -> None:
+        """What is written beside the file is a file, and nothing else is waited for."""
+        os.mkfifo(self.part)
+        self.assertRaises(OSError, place_at, self.path)
+        reader = os.open(self.part, os.O_RDONLY | os.O_NONBLOCK)
+        self.addCleanup(os.close, reader)
+        self.assertRaises(OSError, place_at, self.path)
 
     def test_folder(self) -> None:
         """A folder is no place, nor is one that is missing."""
