@@ -1,6 +1,7 @@
 """What may follow C{hello-fetch}."""
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from socket import AF_INET, AF_INET6, AddressFamily
@@ -37,7 +38,7 @@ def parse_options(arguments: Sequence[str] | None = None) -> Options:
     """Read the arguments; like argparse, exit with a sentence and status 2 if they are wrong."""
     parser = _parser()
     options = parser.parse_args(arguments, Options())
-    if "://" not in options.url:
+    if not options.url.partition("/")[0].endswith(":"):
         options.url = f"http://{options.url}"
     try:
         options.place = parse_url(options.url)
@@ -90,4 +91,4 @@ def _header(text: str) -> tuple[bytes, bytes]:
     name, colon, value = text.partition(":")
     if not colon or not name.strip():
         raise BadValue(f"{text!r} is not a header: write NAME: VALUE.")
-    return name.encode(), value.strip(" \t").encode()
+    return os.fsencode(name), os.fsencode(value.strip(" \t"))

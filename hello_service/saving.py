@@ -5,6 +5,7 @@ import fcntl
 import os
 import re
 import stat
+import sys
 from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO, Protocol
@@ -24,7 +25,9 @@ def name_from_target(target: str) -> str:
     """
     segment = target.partition("?")[0].rpartition("/")[2]
     name = _UNWANTED.sub("_", unquote(segment, errors="replace"))
-    return name.encode()[:NAME_LIMIT].decode(errors="ignore") or "index.html"
+    encoding = sys.getfilesystemencoding()
+    encoded = name.encode(encoding, "replace")[:NAME_LIMIT]
+    return encoded.decode(encoding, "ignore") or "index.html"
 
 
 class Place(Protocol):
@@ -62,10 +65,11 @@ class NewFile:
             self._part.replace(self._path)
 
     def give_up(self) -> str:
-        with self._file:
-            if not self._size:
-                self._part.unlink()
-                return ""
+        if not self._size:
+            self._part.unlink(missing_ok=True)
+        self._file.close()
+        if not self._size:
+            return ""
         return f"What arrived ({self._size} bytes) is in {str(self._part)!r}."
 
 

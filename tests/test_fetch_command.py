@@ -479,6 +479,7 @@ class OptionsTests(CommandTestCase):
         options = self.parse("h:81")
         self.assertEqual((options.url, options.timeout), ("http://h:81", 30))
         self.assertEqual((options.family, options.max_size, options.headers), (None, None, []))
+        self.assertEqual(self.parse("h:81/a?b=c://d").url, "http://h:81/a?b=c://d")
         self.assertEqual(self.parse("-4", "h").family, AF_INET)
         self.assertEqual(self.parse("-6", "h").family, AF_INET6)
 
@@ -489,12 +490,14 @@ class OptionsTests(CommandTestCase):
             (("h", "i"), "unrecognized"),
             (("http://h:x/",), "HOST:PORT"),
             (("ftp://h/",), "use http: or https:"),
+            (("http:/h/",), "is not a URL"),
             (("-4", "-6", "h"), "not allowed"),
             (("--timeout", "x", "h"), "number of seconds"),
             (("--max-size", "1k", "h"), "whole number"),
             (("-H", "x", "h"), "NAME: VALUE"),
             (("-H", ": x", "h"), "NAME: VALUE"),
             (("-H", "a b: x", "h"), "not a header name"),
+            (("-H", "\udcff: x", "h"), "not a header name"),
             (("-H", "a: x\r\nb: c", "h"), "control character"),
             (("-H", "Content-Length: 5", "h"), "announces a body"),
             (("--open", "-o", "-", "h"), "--open"),

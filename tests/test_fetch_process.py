@@ -84,6 +84,16 @@ class HelloFetchTests(ProcessTestCase):
         self.assertEqual(fetched.returncode, 2)
         self.assertIn("%XX", fetched.stderr)
 
+    def test_names_that_the_system_cannot_write(self) -> None:
+        """A file's name is in the system's encoding, a header as it was typed."""
+        ascii_only = {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
+        fetched = self.fetch(
+            "--trace", "-H", "A: ü", f"{self.url}/%C3%BC", env={**os.environ, **ascii_only}
+        )
+        self.assertEqual(fetched.returncode, 0, fetched.stderr)
+        self.assertIn("41 3a 20 c3 bc", fetched.stderr)
+        self.assertEqual((self.folder / "?").read_bytes(), PAGE)
+
     def test_interrupted_in_a_lookup(self) -> None:
         """Ctrl+C does not wait for a name server."""
         slow = (

@@ -208,6 +208,15 @@ class PlaceTests(SynchronousTestCase):
         self.assertEqual(NewFile(self.path).give_up(), "")
         self.assertEqual(list(self.folder.iterdir()), [])
 
+    def test_taken(self) -> None:
+        """What arrived stays where its name was taken by a folder meanwhile."""
+        place = place_at(self.path)
+        place.write(b"hello")
+        self.path.mkdir()
+        self.assertRaises(OSError, place.keep)
+        self.assertIn("5 bytes", place.give_up())
+        self.assertEqual(self.part.read_bytes(), b"hello")
+
     def test_replaced(self) -> None:
         """A file is replaced by a whole one, and so is an older part."""
         self.path.write_bytes(b"old")
