@@ -55,8 +55,9 @@ class NewFile:
     def write(self, data: bytes) -> None:
         view = memoryview(data)
         while view:
-            view = view[self._file.write(view) :]
-        self._size += len(data)
+            count = self._file.write(view)
+            self._size += count
+            view = view[count:]
 
     def keep(self) -> None:
         with self._file:
@@ -122,7 +123,7 @@ def place_at(path: Path) -> Place:
     @raises OSError: if nothing can be written there.
     """
     if path.is_symlink():
-        path = path.resolve()
+        path = Path(os.path.realpath(path))
     try:
         mode = path.stat().st_mode
     except FileNotFoundError:

@@ -4,6 +4,7 @@ import errno
 import fcntl
 import gzip
 import os
+import resource
 import stat
 import zlib
 from io import BytesIO, StringIO
@@ -275,6 +276,21 @@ class PlaceTests(SynchronousTestCase):
         place.keep()
         self.assertEqual(target.read_bytes(), b"new")
         self.assertTrue(self.path.is_symlink())
+
+    def test_circle_of_links(self) -> None:
+        """A link that leads to itself is no place."""
+        self.path.symlink_to(self.path)
+        self.assertRaises(OSError, place_at, self.path)
+
+    def test_full(self) -> None:
+        """What could still be written is counted."""
+        limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+        self.addCleanup(resource.setrlimit, resource.RLIMIT_FSIZE, limits)
+        place = place_at(self.path)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (5, limits[1]))
+        self.assertRaises(OSError, place.write, b"hello, world")
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        self.assertIn("5 bytes", place.give_up())
 
     def test_planted_link(self) -> None:
         """What is written beside the file does not follow a link."""
