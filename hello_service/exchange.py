@@ -42,7 +42,7 @@ LINGER = 2.0
 """Seconds that a peer has to take note of our close, once the response is whole."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Settings:
     """What all exchanges of an agent have in common.
 

@@ -36,7 +36,7 @@ _REDIRECTS = (301, 302, 303, 307, 308)
 _OF_ONE_ORIGIN = (b"authorization", b"cookie", b"host", b"proxy-authorization")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Console:
     """Where the command speaks.
 

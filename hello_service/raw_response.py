@@ -42,7 +42,7 @@ class Receiver(Protocol):
 
 
 @implementer(IClientRequest)
-@dataclass(slots=True)
+@dataclass(eq=False, slots=True)
 class ClientRequest:
     """What was asked for."""
 

@@ -1,8 +1,8 @@
 """An HTTP/1.1 request without a body: a URL and headers in, the bytes for the wire out, no I/O."""
 
 import re
-from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 PORTS = {"http": 80, "https": 443}
 
@@ -13,7 +13,6 @@ _AUTHORITY = re.compile(
     r"(?:\[(?P<literal>[^\]]*)\]|(?P<name>[^:\[\]]+))(?::(?P<port>[0-9]{0,5}))?"
 )
 _NAME = re.compile(r"(?=.{1,254}\Z)[A-Za-z0-9_-]{1,63}(?:\.[A-Za-z0-9_-]{1,63})*\.?")
-_SURROGATE = re.compile(r"[\ud800-\udfff]")
 _CONTROL = re.compile(r"[\x00-\x20\x7f]")
 _PRINTABLE = bytes(range(0x21, 0x7F)).decode()
 _TOKEN = re.compile(rb"[-!#$%&'*+.^_`|~0-9A-Za-z]+")
@@ -25,8 +24,7 @@ class InvalidRequest(ValueError):
     """The request cannot be sent as it is; the message is one sentence."""
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(NamedTuple):
     """Where a URL leads.
 
     @ivar scheme: C{http} or C{https}.
@@ -48,8 +46,10 @@ def parse_url(url: str) -> Place:
 
     @raises InvalidRequest: with what is wrong, and what to write instead.
     """
-    if not url.isprintable() and _SURROGATE.search(url):
-        raise InvalidRequest(f"{url!r} is not UTF-8: write such bytes as %XX")
+    try:
+        url.encode()
+    except UnicodeEncodeError:
+        raise InvalidRequest(f"{url!r} is not UTF-8: write such bytes as %XX") from None
     if control := _CONTROL.search(url):
         raise InvalidRequest(
             f"the URL contains {control[0]!r}: write such a character as %{ord(control[0]):02X}"

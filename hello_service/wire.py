@@ -10,7 +10,7 @@ from hello_service.connect import ConnectObserver
 from hello_service.response import Ending
 
 
-@dataclass(slots=True)
+@dataclass(eq=False, slots=True)
 class Times:
     """When things happened: seconds of a monotonic clock, C{None} for what has not.
 
@@ -32,7 +32,7 @@ class Times:
     body_complete: float | None = None
 
 
-@dataclass(slots=True)
+@dataclass(eq=False, slots=True)
 class Wire:
     """What was on the wire, as far as it has come.
 
