@@ -36,12 +36,17 @@ class Conversation:
     @ivar greeting: the bytes to send on connect.
     @ivar finished: nothing that is fed from now on is answered; send what is owed, then close.
     @ivar cut_short: it finished before the end of what was fed, so more may be under way.
+    @ivar reason: why it finished: C{exit}, C{end} of the stream, a line C{too-long}, or the word
+        that it was broken off with.
+    @ivar messages: how many were answered.
     """
 
     def __init__(self, framing: Framing = Framing.AUTO) -> None:
         self.greeting = b"Welcome!\r\n" if framing is Framing.LINE else b"Welcome!"
         self.finished = False
         self.cut_short = False
+        self.reason = ""
+        self.messages = 0
         self._lines = None if framing is Framing.AUTO else framing is Framing.LINE
         self._held = b""
 
@@ -59,13 +64,23 @@ class Conversation:
 
     def end(self) -> bytes:
         """Take the end of the stream; return the answers still owed."""
-        self.finished = True
+        self._finish("end")
         rest, self._held = self._held, b""
         if rest in (b"", b"exit"):
             return b""
         if len(rest) > READ_SIZE:
             return LINE_TOO_LONG
+        self.messages += 1
         return b"Hello, %b!" % rest
+
+    def break_off(self, reason: str) -> None:
+        """Finish for a reason of the caller's: no message that is not whole yet is answered."""
+        self.cut_short = True
+        self._finish(reason)
+
+    def _finish(self, reason: str) -> None:
+        self.finished = True
+        self.reason = reason
 
     def _answer_reads(self, data: bytes) -> bytes:
         answers = []
@@ -78,7 +93,7 @@ class Conversation:
 
     def _answer_read(self, data: bytes) -> bytes:
         if data == b"exit" and not self._held:
-            self.finished = True
+            self._finish("exit")
             return b""
         if self._held:
             data = self._held + data
@@ -88,6 +103,7 @@ class Conversation:
             data = data[: -len(cut[0])]
             if not data:
                 return b""
+        self.messages += 1
         return b"Hello, %b!" % data
 
     def _answer_lines(self, data: bytes) -> bytes:
@@ -96,10 +112,10 @@ class Conversation:
         if len(data) > READ_SIZE and (overlong := _OVERLONG.search(b"\n" + data)):
             data = data[: overlong.start()]
             last_words = LINE_TOO_LONG
-            self.finished = self.cut_short = True
+            self.break_off("too-long")
         if b"exit" in data and (exit_line := _EXIT.search(b"\n" + data)):
             self.cut_short = self.finished or exit_line.end() <= len(data)
-            self.finished = True
+            self._finish("exit")
             data = data[: exit_line.start()]
             last_words = b""
         end = data.rfind(b"\n") + 1
@@ -108,5 +124,6 @@ class Conversation:
             return last_words
         # All lines at once. Each "!" goes in before a LF, and then to the CR's other side: only
         # what was CR LF has CR and our "!" before the LF now.
+        self.messages += data.count(b"\n")
         answers = data[: end - 1].replace(b"\n", b"!\nHello, ") + b"!\n"
         return b"Hello, " + answers.replace(b"\r!\n", b"!\r\n") + last_words

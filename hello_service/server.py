@@ -1,5 +1,8 @@
 """The tutorial's server (its step 2) as a Twisted protocol and its factory."""
 
+from collections.abc import MutableSet
+
+from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import (
     IAddress,
     IConsumer,
@@ -36,23 +39,45 @@ class HelloProtocol(Protocol):
     """Holds one conversation, and reads no further while the peer does not read its answers.
 
     It is its transport's push producer: the answers are produced from what is read.
+
+    @ivar host: the peer's IP address; C{None} where it has none.
+    @ivar started: when the connection was made, by the clock.
+    @ivar bytes_in: how many bytes have been read.
+    @ivar bytes_out: how many bytes have been written.
     """
 
     transport: IConnection
+    started = 0.0
+    bytes_in = 0
+    bytes_out = 0
 
     def __init__(
-        self, clock: IReactorTime, conversation: Conversation, delay: float, peer: IAddress | None
+        self,
+        clock: IReactorTime,
+        conversation: Conversation,
+        delay: float,
+        peer: IAddress | None,
+        connections: "MutableSet[HelloProtocol]",
     ) -> None:
         self._clock = clock
         self._conversation = conversation
         self._delay = delay
+        self.host: str | None = getattr(peer, "host", None)
         self._peer = address_text(peer)
+        self._local = ""
+        self._connections = connections
         self._congested = False
         self._unanswered = b""
         self._timer: IDelayedCall | None = None
 
     def connectionMade(self) -> None:
-        _log.info("Accept new connection from {peer}...", peer=self._peer)
+        self.started = self._clock.seconds()
+        self._local = address_text(self.transport.getHost())
+        self._connections.add(self)
+        _log.info(
+            "Accept new connection from {peer}...",
+            event="accepted", peer=self._peer, local=self._local,
+        )  # fmt: skip
         if self._delay:
             self.transport.bufferSize = READ_SIZE  # type: ignore[attr-defined]
         if not ISSLTransport.providedBy(self.transport):
@@ -63,6 +88,7 @@ class HelloProtocol(Protocol):
         self._greet()
 
     def dataReceived(self, data: bytes) -> None:
+        self.bytes_in += len(data)
         conversation = self._conversation
         if conversation.finished:  # the peer lingers
             return
@@ -70,13 +96,14 @@ class HelloProtocol(Protocol):
             self._answer_later(data)
             return
         if answers := conversation.feed(data):
+            self.bytes_out += len(answers)
             self.transport.write(answers)
         if conversation.finished:
             self._close()
 
     def readConnectionLost(self) -> None:
         if not self._conversation.finished:
-            self.transport.write(self._conversation.end())
+            self._write(self._conversation.end())
             self.transport.unregisterProducer()
         self.transport.loseConnection()
 
@@ -87,7 +114,36 @@ class HelloProtocol(Protocol):
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         if self._timer and self._timer.active():
             self._timer.cancel()
-        _log.info("Connection from {peer} closed.", peer=self._peer)
+        conversation = self._conversation
+        lost = "end" if reason.check(ConnectionDone) else "lost"
+        _log.info(
+            "Connection from {peer} closed.",
+            event="closed", peer=self._peer, local=self._local,
+            started=self.started, duration=self._clock.seconds() - self.started,
+            messages=conversation.messages, bytes_in=self.bytes_in, bytes_out=self.bytes_out,
+            reason=conversation.reason or lost,
+        )  # fmt: skip
+        self._connections.discard(self)
+
+    def drain(self, reason: str) -> None:
+        """Send what is owed, without any wait, then close.
+
+        @param reason: a word for the log.
+        """
+        if not self.bytes_out:  # in its TLS handshake: not even greeted
+            self.abort(reason)
+            return
+        if self._unanswered and self._timer:
+            self._timer.cancel()
+            self._answer_now()
+        if not self._conversation.finished:
+            self._conversation.break_off(reason)
+            self._close()
+
+    def abort(self, reason: str = "aborted") -> None:
+        """Close at once, by a reset."""
+        self._conversation.break_off(reason)
+        self.transport.abortConnection()
 
     def pauseProducing(self) -> None:
         self._congested = True
@@ -103,7 +159,11 @@ class HelloProtocol(Protocol):
 
     def _greet(self) -> None:
         self.transport.registerProducer(self, True)
-        self.transport.write(self._conversation.greeting)
+        self._write(self._conversation.greeting)
+
+    def _write(self, data: bytes) -> None:
+        self.bytes_out += len(data)
+        self.transport.write(data)
 
     def _answer_later(self, data: bytes) -> None:
         if not self._unanswered:
@@ -113,8 +173,7 @@ class HelloProtocol(Protocol):
 
     def _answer_now(self) -> None:
         data, self._unanswered = self._unanswered, b""
-        if answers := self._conversation.feed(data):
-            self.transport.write(answers)
+        self._write(self._conversation.feed(data))
         if self._conversation.finished:
             self._close()
         elif not self._congested:
@@ -136,16 +195,23 @@ class HelloFactory(ServerFactory):
     @param clock: what times the waits, usually the reactor.
     @param framing: what a message is.
     @param delay: seconds between reading and answering; the tutorial's server waits 1.
+    @param connections: has every protocol in it while that is connected.
     """
 
     noisy = False
 
     def __init__(
-        self, clock: IReactorTime, framing: Framing = Framing.AUTO, delay: float = 0.0
+        self,
+        clock: IReactorTime,
+        framing: Framing = Framing.AUTO,
+        delay: float = 0.0,
+        connections: MutableSet[HelloProtocol] | None = None,
     ) -> None:
         self._clock = clock
         self._framing = framing
         self._delay = delay
+        self._connections = set() if connections is None else connections
 
     def buildProtocol(self, addr: IAddress | None) -> HelloProtocol:
-        return HelloProtocol(self._clock, Conversation(self._framing), self._delay, addr)
+        conversation = Conversation(self._framing)
+        return HelloProtocol(self._clock, conversation, self._delay, addr, self._connections)

@@ -1,11 +1,106 @@
-"""The process's limits."""
+"""How many connections there may be."""
 
 import resource
+from collections import Counter
 from contextlib import suppress
+from typing import Any
+
+from twisted.internet.interfaces import (
+    IAddress,
+    IDelayedCall,
+    ILoggingContext,
+    IProtocol,
+    IProtocolFactory,
+    IReactorTime,
+    ITCPTransport,
+)
+from twisted.internet.protocol import Protocol
+from twisted.logger import Logger
+from zope.interface import implementer
+
+from hello_service.daemon.connections import Connections
+
+RESERVE = 64
+"""Descriptors for all but connections: ports, the log, the reactor's own, what libraries open."""
 
 
-def raise_descriptor_limit() -> None:
-    """Raise the soft limit of open descriptors to the hard one: a connection takes one each."""
+def raise_descriptor_limit() -> int:
+    """Raise the soft limit of open descriptors to the hard one.
+
+    @return: how many connections that leaves room for, each of which takes one.
+    """
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     with suppress(ValueError):  # macOS knows no unlimited soft limit
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return max(soft - RESERVE, 1)
+
+
+class Refusal(Protocol):
+    """Closes its connection at once."""
+
+    transport: ITCPTransport
+
+    def connectionMade(self) -> None:
+        self.transport.abortConnection()
+
+
+@implementer(IProtocolFactory, ILoggingContext)
+class LimitedFactory:
+    """Builds a factory's protocols as long as there are not too many connections.
+
+    What is over a limit is closed at once. A `Refusal` does it, for what wraps a factory in
+    Twisted, TLS say, cannot bear that it builds none. The log tells of them once a second at most.
+
+    @param maximum: of all connections, if there is a limit.
+    @param per_host: of the connections from one IP address, if there is a limit.
+    """
+
+    _log = Logger()
+
+    def __init__(
+        self,
+        clock: IReactorTime,
+        factory: IProtocolFactory,
+        connections: Connections[Any],
+        maximum: int | None = None,
+        per_host: int | None = None,
+    ) -> None:
+        self._clock = clock
+        self._factory = factory
+        self._connections = connections
+        self._maximum = maximum
+        self._per_host = per_host
+        self._refused: Counter[str] = Counter()
+        self._timer: IDelayedCall | None = None
+        self.doStart = factory.doStart
+        self.doStop = factory.doStop
+
+    def logPrefix(self) -> str:
+        """Return what the log calls the factory."""
+        return type(self._factory).__name__
+
+    def buildProtocol(self, addr: IAddress) -> IProtocol | None:
+        """Build the factory's protocol, or a `Refusal`."""
+        if self._maximum is not None and len(self._connections) >= self._maximum:
+            return self._refuse(f"there are {self._maximum} already")
+        if self._per_host is not None:
+            host = getattr(addr, "host", None)
+            if host and self._connections.from_host(host) >= self._per_host:
+                return self._refuse(f"their hosts have {self._per_host} each already")
+        return self._factory.buildProtocol(addr)
+
+    def _refuse(self, reason: str) -> Refusal:
+        self._refused[reason] += 1
+        if self._timer is None:
+            self._tell()
+        return Refusal()
+
+    def _tell(self) -> None:
+        self._timer = self._clock.callLater(1, self._tell) if self._refused else None
+        for reason, count in self._refused.items():
+            self._log.warn(
+                "Refused {count} connections: {reason}.",
+                event="refused", count=count, reason=reason,
+            )  # fmt: skip
+        self._refused.clear()

@@ -89,7 +89,7 @@ class Notifier:
 
 
 class NotifyService(Service):
-    """Feeds the watchdog and keeps the status up to date; tells of the stop.
+    """Feeds the watchdog and keeps the status up to date.
 
     @param status: returns the status, in one line; asked once a second and sent if it is new.
     """
@@ -113,11 +113,10 @@ class NotifyService(Service):
             call.start(interval)
 
     def stopService(self) -> None:
-        """Tell of the stop and nothing more; systemd's watchdog ends by that."""
+        """Tell nothing more."""
         super().stopService()  # type: ignore[no-untyped-call]
         for call, _ in self._calls:
             call.stop()
-        self._notifier.stopping()
 
     def _tell(self) -> None:
         status = self._status()

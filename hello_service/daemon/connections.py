@@ -1,0 +1,82 @@
+"""The open connections of a daemon, for all who count, end or wait for them."""
+
+from collections import Counter
+from collections.abc import Iterator, MutableSet
+from typing import Protocol, TypeVar
+
+from twisted.internet.defer import Deferred
+
+
+class Connection(Protocol):
+    """What a protocol lets others know of its connection, and do to it.
+
+    @ivar host: the peer's IP address; C{None} where it has none.
+    @ivar started: when the connection was made, by the reactor's clock.
+    @ivar bytes_in: how many bytes have been read.
+    """
+
+    @property
+    def host(self) -> str | None: ...
+    @property
+    def started(self) -> float: ...
+    @property
+    def bytes_in(self) -> int: ...
+
+    def drain(self, reason: str) -> None:
+        """Send what is owed, then close."""
+
+    def abort(self) -> None:
+        """Close at once."""
+
+
+AnyConnection = TypeVar("AnyConnection", bound=Connection)
+
+
+class Connections(MutableSet[AnyConnection]):
+    """A set of connections: a protocol adds itself when it is connected and discards itself when
+    its connection is lost.
+    """
+
+    def __init__(self) -> None:
+        self._open: set[AnyConnection] = set()
+        self._hosts: Counter[str | None] = Counter()
+        self._waiting: list[Deferred[None]] = []
+
+    def add(self, value: AnyConnection) -> None:
+        """Add one."""
+        self._open.add(value)
+        self._hosts[value.host] += 1
+
+    def discard(self, value: AnyConnection) -> None:
+        """Take one out."""
+        self._open.discard(value)
+        self._hosts[value.host] -= 1
+        if not self._hosts[value.host]:
+            del self._hosts[value.host]
+        if not self._open:
+            waiting, self._waiting = self._waiting, []
+            for emptied in waiting:
+                emptied.callback(None)
+
+    def __contains__(self, value: object) -> bool:
+        return value in self._open
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def __iter__(self) -> Iterator[AnyConnection]:
+        """Go through those that are open now, whichever end on the way."""
+        return iter(tuple(self._open))
+
+    def from_host(self, host: str | None) -> int:
+        """Count those from one host."""
+        return self._hosts[host]
+
+    def emptied(self) -> Deferred[None]:
+        """Wait until there is none; may be cancelled."""
+        emptied: Deferred[None] = Deferred()
+        if self._open:
+            self._waiting.append(emptied)
+        else:
+            emptied.callback(None)
+        return emptied
