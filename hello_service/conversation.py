@@ -69,6 +69,7 @@ class Conversation:
         if rest in (b"", b"exit"):
             return b""
         if len(rest) > READ_SIZE:
+            self._finish("too-long")
             return LINE_TOO_LONG
         self.messages += 1
         return b"Hello, %b!" % rest

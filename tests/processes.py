@@ -122,6 +122,10 @@ class Daemon:
     def stop(self, number: int = signal.SIGTERM) -> int:
         """Send a signal; return the exit status."""
         self.process.send_signal(number)
+        return self.wait()
+
+    def wait(self) -> int:
+        """Wait for its end, and for all that it has printed; return the exit status."""
         status = self.process.wait(PATIENCE)
         self._reader.join()
         return status

@@ -206,3 +206,53 @@ class AutoTests(SynchronousTestCase):
         conversation = Conversation()
         self.assertEqual(conversation.end(), b"")
         self.assertTrue(conversation.finished)
+
+
+class AccountTests(SynchronousTestCase):
+    def account(self, framing: Framing, *reads: bytes, end: bool = False) -> tuple[str, int, bool]:
+        """Hold a conversation; return why it finished, how many it answered, whether cut short."""
+        conversation = Conversation(framing)
+        feed_all(conversation, list(reads), end)
+        self.assertEqual(conversation.finished, bool(conversation.reason))
+        return conversation.reason, conversation.messages, conversation.cut_short
+
+    def test_streams(self) -> None:
+        full = b"x" * READ_SIZE
+        for reads, end, account in (
+            ([], False, ("", 0, False)),
+            ([b"a", b"b", full + b"c"], False, ("", 4, False)),
+            ([b"a", b"exit"], False, ("exit", 1, False)),
+            ([full + b"exit"], False, ("exit", 1, False)),
+            ([b"a", b"\xe4"], False, ("", 1, False)),
+            ([b"a", b"\xe4"], True, ("end", 2, False)),
+            ([b"a"], True, ("end", 1, False)),
+        ):
+            self.assertEqual(self.account(Framing.STREAM, *reads, end=end), account)
+
+    def test_lines_at_every_split(self) -> None:
+        for data, end, account in (
+            (b"a\nb\r\n\nc", False, ("", 3, False)),
+            (b"a\nb\r\n\nc", True, ("end", 4, False)),
+            (b"a\nexit\n", False, ("exit", 1, False)),
+            (b"a\nexit", True, ("end", 1, False)),
+        ):
+            for reads in splits(data):
+                self.assertEqual(self.account(Framing.LINE, *reads, end=end), account, reads)
+
+    def test_over_long_lines(self) -> None:
+        over_long = b"x" * (READ_SIZE + 1)
+        cut_short = ("too-long", 1, True)
+        self.assertEqual(self.account(Framing.LINE, b"a\n" + over_long), cut_short)
+        self.assertEqual(self.account(Framing.LINE, b"a\n" + over_long + b"\nexit\n"), cut_short)
+        by_its_cr = b"a\n" + b"x" * READ_SIZE + b"\r"
+        self.assertEqual(self.account(Framing.LINE, by_its_cr, end=True), ("too-long", 1, False))
+
+    def test_broken_off(self) -> None:
+        conversation = Conversation(Framing.LINE)
+        conversation.feed(b"a\nb")
+        conversation.break_off("shutdown")
+        self.assertEqual(conversation.feed(b"\nc\n"), b"")
+        self.assertEqual(
+            (conversation.finished, conversation.reason, conversation.cut_short),
+            (True, "shutdown", True),
+        )

@@ -152,7 +152,7 @@ class NotifyServiceTests(NotifyTestCase):
         service.startService()
         self.told()
         service.stopService()
-        self.assertEqual(self.told(), ["STOPPING=1"])
+        self.assertEqual(self.told(), [])
         self.assertEqual(self.clock.getDelayedCalls(), [])
         service.startService()
         self.assertEqual(self.told(), ["WATCHDOG=1"])

@@ -1,4 +1,4 @@
-from twisted.internet.address import IPv4Address
+from twisted.internet.address import IPv4Address, UNIXAddress
 from twisted.internet.error import ConnectionDone, ConnectionLost
 from twisted.internet.interfaces import (
     IHalfCloseableProtocol,
@@ -102,6 +102,7 @@ class HelloProtocolTests(ServerTestCase):
         protocol = HelloFactory(self.clock).buildProtocol(PEER)
         with capturedLogs() as events:
             protocol.makeConnection(StringTransport())
+            self.clock.advance(1.5)
             protocol.dataReceived(b"\x1b[2Jevil\n")
             protocol.connectionLost(Failure(ConnectionDone()))
         self.assertEqual(
@@ -111,7 +112,43 @@ class HelloProtocolTests(ServerTestCase):
                 "Connection from 127.0.0.1:54321 closed.",
             ],
         )
-        self.assertEqual([event["peer"] for event in events], ["127.0.0.1:54321"] * 2)
+        addresses = {"peer": "127.0.0.1:54321", "local": "10.0.0.1:12345"}
+        accounts: tuple[dict[str, object], ...] = (
+            {"event": "accepted", **addresses},
+            {
+                "event": "closed",
+                **addresses,
+                "started": 0.0,
+                "duration": 1.5,
+                "messages": 1,
+                "bytes_in": 9,
+                "bytes_out": len(b"Welcome!Hello, \x1b[2Jevil!\n"),
+                "reason": "end",
+            },
+        )
+        for event, account in zip(events, accounts, strict=True):
+            self.assertEqual({name: event[name] for name in account}, account)
+
+    def reason(self, *data: bytes, error: Exception, end: bool = False) -> str:
+        """Lose a connection; return the reason that is logged."""
+        protocol = HelloFactory(self.clock).buildProtocol(PEER)
+        protocol.makeConnection(HalfCloseTransport())
+        for read in data:
+            protocol.dataReceived(read)
+        if end:
+            protocol.readConnectionLost()
+        with capturedLogs() as events:
+            protocol.connectionLost(Failure(error))
+        reason: str = events[0]["reason"]
+        return reason
+
+    def test_reasons(self) -> None:
+        self.assertEqual(self.reason(b"exit", error=ConnectionDone()), "exit")
+        self.assertEqual(self.reason(b"exit", error=ConnectionLost()), "exit")
+        self.assertEqual(self.reason(b"x" * 2000 + b"\n", error=ConnectionDone()), "too-long")
+        self.assertEqual(self.reason(b"a", error=ConnectionDone(), end=True), "end")
+        self.assertEqual(self.reason(b"a", error=ConnectionDone()), "end")
+        self.assertEqual(self.reason(b"a", error=ConnectionLost()), "lost")
 
     def test_the_factory_is_quiet(self) -> None:
         self.assertFalse(HelloFactory(self.clock).noisy)
@@ -183,8 +220,62 @@ class LingerTests(ServerTestCase):
         self.assertTrue(transport.disconnecting)
 
 
+class DrainTests(ServerTestCase):
+    def close(self) -> str:
+        """Lose the connection; return the reason that is logged."""
+        with capturedLogs() as events:
+            self.protocol.connectionLost(Failure(ConnectionDone()))
+        reason: str = events[0]["reason"]
+        return reason
+
+    def test_ends_as_one_that_is_cut_short(self) -> None:
+        self.protocol.dataReceived(b"Michael")
+        self.protocol.drain("shutdown")
+        self.assertEqual(self.sent(), b"Welcome!Hello, Michael!")
+        self.assertTrue(self.transport.half_closed)
+        self.assertFalse(self.transport.disconnecting)
+        self.protocol.dataReceived(b"Tracy")
+        self.assertEqual(self.sent(), b"")
+        self.assertEqual(self.close(), "shutdown")
+
+    def test_one_that_ends_already_is_left_alone(self) -> None:
+        self.protocol.dataReceived(b"exit")
+        self.protocol.drain("idle")
+        self.assertFalse(self.transport.half_closed)
+        self.assertEqual(self.close(), "exit")
+
+    def test_aborted(self) -> None:
+        self.protocol.drain("shutdown")
+        self.protocol.abort()
+        self.assertTrue(self.transport.disconnected)
+        self.assertEqual(self.close(), "aborted")
+
+    def test_in_its_tls_handshake(self) -> None:
+        protocol = HelloFactory(self.clock).buildProtocol(PEER)
+        transport = HalfCloseTransport()
+        alsoProvides(transport, ISSLTransport)
+        protocol.makeConnection(transport)
+        protocol.drain("idle")
+        self.assertTrue(transport.disconnected)
+        self.protocol = protocol
+        self.assertEqual(self.close(), "idle")
+
+
 class DelayTests(ServerTestCase):
     delay = 1.0
+
+    def test_drained_during_the_wait(self) -> None:
+        self.protocol.dataReceived(b"Michael")
+        self.protocol.drain("shutdown")
+        self.assertEqual(self.sent(), b"Welcome!Hello, Michael!")
+        self.assertTrue(self.transport.half_closed)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_drained_during_the_wait_before_exit(self) -> None:
+        self.protocol.dataReceived(b"exit")
+        self.protocol.drain("shutdown")
+        self.assertFalse(self.transport.half_closed)
+        self.assertTrue(self.transport.disconnecting)
 
     def test_greets_at_once(self) -> None:
         self.assertEqual(self.sent(), b"Welcome!")
@@ -245,3 +336,16 @@ class FactoryTests(SynchronousTestCase):
         first, second = factory.buildProtocol(PEER), factory.buildProtocol(PEER)
         self.assertIsInstance(first, HelloProtocol)
         self.assertIsNot(first, second)
+
+    def test_knows_what_is_connected(self) -> None:
+        connections: set[HelloProtocol] = set()
+        protocol = HelloFactory(Clock(), connections=connections).buildProtocol(PEER)
+        self.assertEqual(connections, set())
+        protocol.makeConnection(StringTransport())
+        self.assertEqual(connections, {protocol})
+        self.assertEqual(protocol.host, "127.0.0.1")
+        protocol.connectionLost(Failure(ConnectionDone()))
+        self.assertEqual(connections, set())
+
+    def test_a_peer_without_an_ip_address(self) -> None:
+        self.assertIsNone(HelloFactory(Clock()).buildProtocol(UNIXAddress(b"/run/hello")).host)

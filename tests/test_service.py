@@ -1,12 +1,15 @@
 import os
+import resource
+import signal
 from contextlib import redirect_stdout
 from io import StringIO
 from typing import Any
 
 from twisted.application.service import IServiceMaker
+from twisted.internet.address import IPv4Address
 from twisted.internet.protocol import Factory
 from twisted.internet.tcp import makeBinding
-from twisted.internet.testing import MemoryReactorClock, StringTransport
+from twisted.internet.testing import MemoryReactorClock
 from twisted.logger import capturedLogs, formatEvent
 from twisted.plugin import getPlugins
 from twisted.python.usage import UsageError
@@ -14,11 +17,13 @@ from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from hello_service import __version__
 from hello_service.conversation import Framing
+from hello_service.daemon.limits import RESERVE
 from hello_service.daemon.listening import MAXIMUM_BACKLOG, server_endpoint
 from hello_service.daemon.notify import Notifier
-from hello_service.server import HelloFactory
+from hello_service.server import HelloProtocol
 from hello_service.service import Options, build, makeService, sockets_to_adopt
 from tests.test_daemon_listening import SlowEndpoint
+from tests.test_server import HalfCloseTransport
 
 
 def parsed(*arguments: str) -> Options:
@@ -32,6 +37,9 @@ class OptionsTests(SynchronousTestCase):
         options = parsed(
             *("--port", "0", "--interface", "::", "--backlog", "5"),
             *("--framing", "line", "--delay", "0.5"),
+            *("--max-connections", "7", "--max-per-host", "3"),
+            *("--idle-timeout", "60", "--max-lifetime", "3600.5"),
+            *("--drain-delay", "0", "--drain-timeout", "20"),
         )
         self.assertEqual(
             options,
@@ -41,6 +49,12 @@ class OptionsTests(SynchronousTestCase):
                 "backlog": 5,
                 "framing": Framing.LINE,
                 "delay": 0.5,
+                "max-connections": 7,
+                "max-per-host": 3,
+                "idle-timeout": 60.0,
+                "max-lifetime": 3600.5,
+                "drain-delay": 0.0,
+                "drain-timeout": 20.0,
                 "listen": [],
                 "reuse-port": False,
             },
@@ -65,6 +79,12 @@ class OptionsTests(SynchronousTestCase):
             ["--framing", "json"],
             ["--delay", "-1"],
             ["--delay", "nan"],
+            ["--max-connections", "0"],
+            ["--max-per-host", "0"],
+            ["--idle-timeout", "0"],
+            ["--max-lifetime", "0"],
+            ["--drain-delay", "-1"],
+            ["--drain-timeout", "inf"],
             ["--listen", "tcp:1", "--port", "0"],
             ["--listen", "tcp:1", "--interface", "::"],
             ["--listen", "tcp:1", "--reuse-port"],
@@ -94,7 +114,7 @@ class BuildTests(SynchronousTestCase):
     def test_the_tutorials_place(self) -> None:
         port, factory, backlog, interface = self.listen()
         self.assertEqual((port, backlog, interface), (9999, MAXIMUM_BACKLOG, "127.0.0.1"))
-        self.assertIsInstance(factory, HelloFactory)
+        self.assertIsInstance(factory.buildProtocol(None), HelloProtocol)
 
     def test_another_place(self) -> None:
         port, _, backlog, interface = self.listen(port=0, interface="0.0.0.0", backlog=5)
@@ -127,14 +147,69 @@ class BuildTests(SynchronousTestCase):
 
     def test_framing_and_delay(self) -> None:
         factory = self.listen(framing=Framing.LINE, delay=1.0)[1]
-        transport = StringTransport()
-        transport.bufferSize = 65536  # type: ignore[attr-defined]
+        transport = HalfCloseTransport()
         protocol = factory.buildProtocol(None)
         protocol.makeConnection(transport)
         self.assertEqual(transport.value(), b"Welcome!\r\n")
         protocol.dataReceived(b"a\n")
         self.reactor.advance(1)
         self.assertEqual(transport.value(), b"Welcome!\r\nHello, a!\n")
+
+    def connect(self, factory: Any, host: str = "192.0.2.1") -> HalfCloseTransport:
+        transport = HalfCloseTransport()
+        factory.buildProtocol(IPv4Address("TCP", host, 1)).makeConnection(transport)
+        return transport
+
+    def test_limits(self) -> None:
+        factory = self.listen(max_connections=3, max_per_host=2)[1]
+        hosts = ("192.0.2.1", "192.0.2.1", "192.0.2.1", "192.0.2.2", "192.0.2.3")
+        refused = [self.connect(factory, host).disconnected for host in hosts]
+        self.assertEqual(refused, [False, False, True, False, True])
+
+    def test_time_limits(self) -> None:
+        for limit in ("idle_timeout", "max_lifetime"):
+            with self.subTest(limit):
+                self.setUp()
+                transport = self.connect(self.listen(**{limit: 40.0})[1])
+                self.reactor.pump([1] * 39)
+                self.assertFalse(transport.half_closed)
+                self.reactor.pump([1] * 2)
+                self.assertTrue(transport.half_closed)
+
+    def test_stops(self) -> None:
+        service = build(self.reactor, drain_delay=3.0, drain_timeout=4.0)
+        service.startService()
+        transport = self.connect(self.reactor.tcpServers[0][1])
+        service.stopService()
+        self.reactor.advance(2.9)
+        self.assertFalse(transport.half_closed)
+        self.reactor.advance(0.1)
+        self.assertTrue(transport.half_closed)
+        self.reactor.advance(3.9)
+        self.assertFalse(transport.disconnected)
+        self.reactor.advance(0.1)
+        self.assertTrue(transport.disconnected)
+
+    def test_the_status(self) -> None:
+        told: list[str] = []
+
+        class Told(Notifier):
+            def __init__(self) -> None:
+                super().__init__()
+                self.active = True
+
+            def status(self, text: str) -> None:
+                told.append(text)
+
+        service = build(self.reactor, notifier=Told())
+        service.startService()
+        self.connect(self.reactor.tcpServers[0][1])
+        self.reactor.advance(1)
+        service.stopService()
+        self.reactor.advance(1)
+        self.assertEqual(
+            told, ["Conversations: 0", "Conversations: 1", "Conversations: 1, draining"]
+        )
 
     def test_says_that_it_waits(self) -> None:
         with capturedLogs() as events:
@@ -200,6 +275,8 @@ class SocketsToAdoptTests(SynchronousTestCase):
 
 class PluginTests(TestCase):
     async def test_twistd_finds_it(self) -> None:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            self.addCleanup(signal.signal, number, signal.getsignal(number))
         (maker,) = [plugin for plugin in getPlugins(IServiceMaker) if plugin.tapname == "hello"]
         self.assertIs(maker.options, Options)
         service = maker.makeService(parsed("--port", "0"))
@@ -207,6 +284,12 @@ class PluginTests(TestCase):
             service.startService()
         await service.stopService()
         self.assertIn("127.0.0.1:", events[-1]["address"])
+
+    def test_more_connections_than_descriptors_end_the_process(self) -> None:
+        _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        options = parsed("--port=0", f"--max-connections={hard}")
+        raised = self.assertRaises(SystemExit, makeService, options)
+        self.assertIn(f"{hard - RESERVE} at most", str(raised.code))
 
     def test_a_wrong_endpoint_ends_the_process(self) -> None:
         raised = self.assertRaises(SystemExit, makeService, parsed("--listen", "nosuch:1"))

@@ -1,5 +1,6 @@
 """The shipped units, run by a real systemd."""
 
+import select
 from concurrent.futures import ThreadPoolExecutor
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -9,6 +10,12 @@ from tests.booted import Booted, booted
 ON_UVLOOP = """[Service]
 ExecStart=
 ExecStart=/opt/hello_service/bin/twistd --nodaemon --pidfile= --reactor=uvloop hello
+"""
+
+SLOW_STOP = """[Service]
+TimeoutStopSec=1
+ExecStart=
+ExecStart=/opt/hello_service/bin/twistd --nodaemon --pidfile= hello --drain-timeout=3
 """
 
 
@@ -33,7 +40,14 @@ class ServiceTests(BootTestCase):
         systemd = self.started("hello.service")
         self.greet(systemd)
         self.assertEqual(systemd.show("hello.service", "ActiveState"), "active")
-        self.assertNotEqual(systemd.show("hello.service", "StatusText"), "")
+        with systemd.connect() as client:
+            client.recv(8)
+            status = ""
+            for _ in range(1000):
+                status = systemd.show("hello.service", "StatusText")
+                if status == "Conversations: 1":
+                    break
+            self.assertEqual(status, "Conversations: 1")
 
     def test_it_is_not_active_when_it_cannot_listen(self) -> None:
         systemd = self.boot("hello.service")
@@ -69,6 +83,16 @@ class ServiceTests(BootTestCase):
             systemd.systemctl("stop", "hello.service")
             self.assertEqual(client.recv(8), b"")
         self.assertEqual(systemd.show("hello.service", "ActiveState"), "inactive")
+        self.assertEqual(systemd.show("hello.service", "Result"), "success")
+
+    def test_it_drains_for_longer_than_systemd_would_wait(self) -> None:
+        systemd = self.started("hello.service", hello=SLOW_STOP)
+        with systemd.connect() as client:
+            client.setblocking(False)
+            while select.select([], [client], [], 1)[1]:
+                client.send(b"Michael\n" * 8192)
+            systemd.systemctl("stop", "hello.service")
+        systemd.wait_for(r"Aborted 1 connections\.")
         self.assertEqual(systemd.show("hello.service", "Result"), "success")
 
     def assert_shut_in(self, systemd: Booted, unit: str) -> None:

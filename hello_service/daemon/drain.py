@@ -19,7 +19,7 @@ _EXTENSION = 5.0
 
 
 class DrainingService(MultiService):
-    """Stops a server first, then what its connections owe, then all the other services added to it.
+    """Starts the services added to it, then listens; stops listening, drains, then stops them.
 
     @param listening: the service that listens; once it is stopped there are no new connections.
     @param delay: seconds to go on listening, for balancers to learn that the daemon stops.
@@ -46,17 +46,22 @@ class DrainingService(MultiService):
         self._delay = delay
         self._timeout = timeout
         self._hurried = False
-        self._event: Deferred[None] = Deferred()
+        self._event: Deferred[None] | None = None
         self.draining = False
-        self.addService(listening)  # type: ignore[no-untyped-call]
+
+    def privilegedStartService(self) -> None:
+        """Start all services, as far as that takes privileges."""
+        super().privilegedStartService()  # type: ignore[no-untyped-call]
+        self._listening.privilegedStartService()
 
     def startService(self) -> None:
         """Start all services."""
         self.draining = self._hurried = False
         super().startService()  # type: ignore[no-untyped-call]
+        self._listening.startService()
 
     def stopService(self) -> Deferred[None]:
-        """Drain, then stop all services.
+        """Drain and stop all services.
 
         @return: what fires after the last connection is lost.
         """
@@ -66,7 +71,8 @@ class DrainingService(MultiService):
     def hurry(self) -> None:
         """Do not wait: stop listening and abort the connections, now or once it drains."""
         self._hurried = True
-        self._event.cancel()
+        if self._event:
+            self._event.cancel()
 
     async def _drain(self) -> None:
         self._notifier.stopping()

@@ -1,0 +1,133 @@
+"""How a real daemon stops."""
+
+import select
+import signal
+import socket
+import ssl
+
+from tests.certificates import certificate_pem
+from tests.processes import PATIENCE, TWISTD, Daemon, ProcessTestCase
+
+
+class StoppingTests(ProcessTestCase):
+    def connect(self, daemon: Daemon) -> socket.socket:
+        """Connect a client, which is greeted."""
+        client = self.enterContext(socket.create_connection(("127.0.0.1", daemon.port()), PATIENCE))
+        self.assertEqual(client.recv(8), b"Welcome!")
+        return client
+
+    def stick(self, daemon: Daemon) -> tuple[socket.socket, int]:
+        """Connect a client that sends until nothing more is taken, and reads nothing.
+
+        @return: it, and how many bytes were taken.
+        """
+        client = self.connect(daemon)
+        client.setblocking(False)
+        block = b"Michael\n" * 8192
+        taken = 0
+        while select.select([], [client], [], 1)[1]:
+            taken += client.send(block)
+        client.settimeout(PATIENCE)
+        return client, taken
+
+    def assert_ended(self, daemon: Daemon, number: int = signal.SIGTERM) -> None:
+        self.assertEqual(daemon.wait(), -number)
+        self.assertNotIn("Traceback", "".join(daemon.output))
+
+    def test_an_idle_client_is_told_of_the_end(self) -> None:
+        daemon = self.daemon()
+        client = self.connect(daemon)
+        daemon.process.send_signal(signal.SIGTERM)
+        self.assertEqual(client.recv(8), b"")
+        client.close()
+        self.assert_ended(daemon)
+        daemon.wait_for("Draining: 1 connections are open")
+
+    def test_a_slow_client_gets_what_it_is_owed(self) -> None:
+        daemon = self.daemon("--port=0", "--drain-timeout=60")
+        client, taken = self.stick(daemon)
+        daemon.process.send_signal(signal.SIGTERM)
+        daemon.wait_for("Draining: 1 connections are open", count=2)
+        with client.makefile("rb") as answers:
+            owed = answers.read()
+        client.close()
+        self.assert_ended(daemon)
+        answer = b"Hello, Michael!\n"
+        self.assertEqual(owed, answer * (len(owed) // len(answer)))
+        self.assertGreater(len(owed), 2**16)
+        self.assertLessEqual(len(owed) // 2, taken)
+
+    def test_a_stuck_client_is_aborted_and_counted(self) -> None:
+        daemon = self.daemon("--port=0", "--drain-timeout=0.5")
+        self.stick(daemon)
+        idle = self.connect(daemon)
+        daemon.process.send_signal(signal.SIGTERM)
+        self.assertEqual(idle.recv(8), b"")
+        idle.close()
+        self.assert_ended(daemon)
+        daemon.wait_for(r"Aborted 1 connections\.")
+
+    def test_a_second_signal_means_now(self) -> None:
+        for first, second in (
+            (signal.SIGTERM, signal.SIGTERM),
+            (signal.SIGINT, signal.SIGINT),
+            (signal.SIGINT, signal.SIGTERM),
+        ):
+            daemon = self.daemon("--port=0", "--drain-timeout=600", command=(*TWISTD, "--pidfile="))
+            self.stick(daemon)
+            daemon.process.send_signal(first)
+            daemon.wait_for("Draining: 1 connections are open")
+            daemon.process.send_signal(second)
+            self.assert_ended(daemon, first)
+            daemon.wait_for(r"Aborted 1 connections\.")
+
+    def test_two_signals_at_once(self) -> None:
+        daemon = self.daemon("--port=0", "--drain-timeout=600")
+        self.stick(daemon)
+        daemon.process.send_signal(signal.SIGINT)
+        daemon.process.send_signal(signal.SIGTERM)
+        self.assertIn(daemon.wait(), (-signal.SIGINT, -signal.SIGTERM))
+        self.assertNotIn("Traceback", "".join(daemon.output))
+
+    def test_balancers_are_served_during_the_delay(self) -> None:
+        daemon = self.daemon("--port=0", "--drain-delay=600")
+        early = self.connect(daemon)
+        daemon.process.send_signal(signal.SIGTERM)
+        daemon.wait_for("Listening for 600 seconds more")
+        late = self.connect(daemon)
+        for client in (early, late):
+            client.sendall(b"Michael")
+            self.assertEqual(client.recv(1024), b"Hello, Michael!")
+        daemon.process.send_signal(signal.SIGTERM)
+        for client in (early, late):
+            self.assertEqual(client.recv(8), b"")
+        self.assert_ended(daemon)
+
+    def test_tls(self) -> None:
+        pem = self.folder / "server.pem"
+        pem.write_bytes(certificate_pem("localhost"))
+        place = f"ssl:0:interface=127.0.0.1:privateKey={pem}:certKey={pem}"
+        daemon = self.daemon(f"--listen={place}", "--drain-timeout=600")
+        plain, silent = (
+            self.enterContext(socket.create_connection(("127.0.0.1", daemon.port()), PATIENCE))
+            for _ in range(2)
+        )
+        daemon.wait_for("Accept new connection", count=2)
+        trust = ssl.create_default_context(cafile=pem)
+        with trust.wrap_socket(plain, server_hostname="localhost") as client:
+            self.assertEqual(client.recv(8), b"Welcome!")
+            daemon.process.send_signal(signal.SIGTERM)
+            self.assertEqual(client.recv(8), b"")
+            client.unwrap()
+        self.assertRaises(ConnectionResetError, silent.recv, 8)
+        self.assert_ended(daemon)
+
+    def test_a_reload_during_the_drain(self) -> None:
+        daemon = self.daemon("--port=0", "--drain-timeout=600")
+        self.stick(daemon)
+        daemon.process.send_signal(signal.SIGTERM)
+        daemon.wait_for("Draining: 1 connections are open")
+        daemon.process.send_signal(signal.SIGHUP)
+        daemon.wait_for("Reloaded nothing")
+        daemon.process.send_signal(signal.SIGTERM)
+        self.assert_ended(daemon)
