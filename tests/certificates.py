@@ -1,6 +1,8 @@
 """A certificate made for a test."""
 
+import ssl
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -28,3 +30,11 @@ def certificate_pem(*names: str) -> bytes:
     )
     private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     return private + certificate.public_bytes(Encoding.PEM)
+
+
+def tls_endpoint(folder: Path) -> tuple[str, ssl.SSLContext]:
+    """Return an endpoint string, its certificate in a folder, and what trusts it as localhost."""
+    pem = folder / "server.pem"
+    pem.write_bytes(certificate_pem("localhost"))
+    place = f"ssl:0:interface=127.0.0.1:privateKey={pem}:certKey={pem}"
+    return place, ssl.create_default_context(cafile=pem)

@@ -116,7 +116,7 @@ class DrainingServiceTests(DrainTestCase):
             self.clock.advance(1)
         self.successResultOf(stopped)
         self.assertEqual([connection.told for connection in slow], [["shutdown", "abort"]] * 2)
-        self.assertIn("Aborted 2 connections.", [formatEvent(event) for event in events])
+        self.assertIn("Connections aborted: 2.", [formatEvent(event) for event in events])
 
     def test_tells_of_its_progress(self) -> None:
         connections = [FakeConnection(self.connections, slow=True) for _ in range(3)]
@@ -127,7 +127,7 @@ class DrainingServiceTests(DrainTestCase):
             self.clock.advance(1)
         self.assertEqual(
             [formatEvent(event) for event in events],
-            [f"Draining: {count} connections are open." for count in (3, 3, 2)],
+            [f"Draining, connections left: {count}." for count in (3, 3, 2)],
         )
         for connection in connections:
             connection.end()
@@ -187,7 +187,7 @@ class DelayTests(DrainTestCase):
             stopped = self.stop()
         self.assertEqual(
             [formatEvent(event) for event in events],
-            ["Draining: 1 connections are open.", "Listening for 5 seconds more."],
+            ["Draining, connections left: 1.", "Listening for 5 seconds more."],
         )
         self.assertTrue(self.service.draining)
         self.clock.advance(4.9)

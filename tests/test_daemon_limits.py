@@ -98,13 +98,13 @@ class LimitedFactoryTests(SynchronousTestCase):
                 self.connect(factory, other)
         self.assertEqual(
             [formatEvent(event) for event in events],
-            ["Refused 1 connections: their hosts have 1 each already."],
+            ["Connections refused: 1, for their hosts have 1 each already."],
         )
         self.assertEqual(
             told(),
             [
-                "Refused 1 connections: their hosts have 1 each already.",
-                "Refused 2 connections: there are 2 already.",
+                "Connections refused: 1, for their hosts have 1 each already.",
+                "Connections refused: 2, for there are 2 already.",
             ],
         )
         self.assertEqual(told(), [])

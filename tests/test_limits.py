@@ -6,6 +6,7 @@ import select
 import socket
 from pathlib import Path
 
+from tests.certificates import tls_endpoint
 from tests.processes import PATIENCE, Daemon, ProcessTestCase, run
 
 
@@ -23,10 +24,19 @@ class LimitTests(ProcessTestCase):
         daemon = self.daemon("--port=0", "--max-connections=2")
         clients = [self.connect(daemon) for _ in range(4)]
         self.assertEqual([self.let_in(client) for client in clients], [True, True, False, False])
-        daemon.wait_for(r"Refused \d connections: there are 2 already\.")
+        daemon.wait_for(r"Connections refused: \d, for there are 2 already\.")
         clients[0].close()
         daemon.wait_for("closed")
         self.assertTrue(self.let_in(self.connect(daemon)))
+
+    def test_too_many_over_tls(self) -> None:
+        place, trust = tls_endpoint(self.folder)
+        daemon = self.daemon(f"--listen={place}", "--max-connections=1")
+        clients = [self.connect(daemon) for _ in range(2)]
+        with trust.wrap_socket(clients[0], server_hostname="localhost") as client:
+            self.assertTrue(self.let_in(client))
+            self.assertFalse(self.let_in(clients[1]))
+        self.assertNotIn("Traceback", "".join(daemon.output))
 
     def test_too_many_from_a_host(self) -> None:
         daemon = self.daemon("--port=0", "--max-per-host=1")

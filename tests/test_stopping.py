@@ -1,11 +1,11 @@
 """How a real daemon stops."""
 
+import re
 import select
 import signal
 import socket
-import ssl
 
-from tests.certificates import certificate_pem
+from tests.certificates import tls_endpoint
 from tests.processes import PATIENCE, TWISTD, Daemon, ProcessTestCase
 
 
@@ -41,13 +41,13 @@ class StoppingTests(ProcessTestCase):
         self.assertEqual(client.recv(8), b"")
         client.close()
         self.assert_ended(daemon)
-        daemon.wait_for("Draining: 1 connections are open")
+        daemon.wait_for("Draining, connections left: 1")
 
     def test_a_slow_client_gets_what_it_is_owed(self) -> None:
         daemon = self.daemon("--port=0", "--drain-timeout=60")
         client, taken = self.stick(daemon)
         daemon.process.send_signal(signal.SIGTERM)
-        daemon.wait_for("Draining: 1 connections are open", count=2)
+        daemon.wait_for("Draining, connections left: 1", count=2)
         with client.makefile("rb") as answers:
             owed = answers.read()
         client.close()
@@ -56,6 +56,8 @@ class StoppingTests(ProcessTestCase):
         self.assertEqual(owed, answer * (len(owed) // len(answer)))
         self.assertGreater(len(owed), 2**16)
         self.assertLessEqual(len(owed) // 2, taken)
+        ends = [line for line in daemon.output if re.search("closed|Shut Down", line)]
+        self.assertIn("closed", ends[0])
 
     def test_a_stuck_client_is_aborted_and_counted(self) -> None:
         daemon = self.daemon("--port=0", "--drain-timeout=0.5")
@@ -65,7 +67,7 @@ class StoppingTests(ProcessTestCase):
         self.assertEqual(idle.recv(8), b"")
         idle.close()
         self.assert_ended(daemon)
-        daemon.wait_for(r"Aborted 1 connections\.")
+        daemon.wait_for(r"Connections aborted: 1\.")
 
     def test_a_second_signal_means_now(self) -> None:
         for first, second in (
@@ -76,10 +78,10 @@ class StoppingTests(ProcessTestCase):
             daemon = self.daemon("--port=0", "--drain-timeout=600", command=(*TWISTD, "--pidfile="))
             self.stick(daemon)
             daemon.process.send_signal(first)
-            daemon.wait_for("Draining: 1 connections are open")
+            daemon.wait_for("Draining, connections left: 1")
             daemon.process.send_signal(second)
             self.assert_ended(daemon, first)
-            daemon.wait_for(r"Aborted 1 connections\.")
+            daemon.wait_for(r"Connections aborted: 1\.")
 
     def test_two_signals_at_once(self) -> None:
         daemon = self.daemon("--port=0", "--drain-timeout=600")
@@ -104,16 +106,13 @@ class StoppingTests(ProcessTestCase):
         self.assert_ended(daemon)
 
     def test_tls(self) -> None:
-        pem = self.folder / "server.pem"
-        pem.write_bytes(certificate_pem("localhost"))
-        place = f"ssl:0:interface=127.0.0.1:privateKey={pem}:certKey={pem}"
+        place, trust = tls_endpoint(self.folder)
         daemon = self.daemon(f"--listen={place}", "--drain-timeout=600")
         plain, silent = (
             self.enterContext(socket.create_connection(("127.0.0.1", daemon.port()), PATIENCE))
             for _ in range(2)
         )
         daemon.wait_for("Accept new connection", count=2)
-        trust = ssl.create_default_context(cafile=pem)
         with trust.wrap_socket(plain, server_hostname="localhost") as client:
             self.assertEqual(client.recv(8), b"Welcome!")
             daemon.process.send_signal(signal.SIGTERM)
@@ -126,7 +125,7 @@ class StoppingTests(ProcessTestCase):
         daemon = self.daemon("--port=0", "--drain-timeout=600")
         self.stick(daemon)
         daemon.process.send_signal(signal.SIGTERM)
-        daemon.wait_for("Draining: 1 connections are open")
+        daemon.wait_for("Draining, connections left: 1")
         daemon.process.send_signal(signal.SIGHUP)
         daemon.wait_for("Reloaded nothing")
         daemon.process.send_signal(signal.SIGTERM)

@@ -92,7 +92,7 @@ class ServiceTests(BootTestCase):
             while select.select([], [client], [], 1)[1]:
                 client.send(b"Michael\n" * 8192)
             systemd.systemctl("stop", "hello.service")
-        systemd.wait_for(r"Aborted 1 connections\.")
+        systemd.wait_for(r"Connections aborted: 1\.")
         self.assertEqual(systemd.show("hello.service", "Result"), "success")
 
     def assert_shut_in(self, systemd: Booted, unit: str) -> None:

@@ -5,13 +5,12 @@ import os
 import re
 import signal
 import socket
-import ssl
 import subprocess
 from pathlib import Path
 
 from hello_service import __version__
 from hello_service.conversation import LINE_TOO_LONG
-from tests.certificates import certificate_pem
+from tests.certificates import tls_endpoint
 from tests.processes import (
     PATIENCE,
     TWISTD,
@@ -95,10 +94,7 @@ class ForegroundTests(TwistdTestCase):
         self.assertEqual(list(self.folder.iterdir()), [])
 
     def test_tls(self) -> None:
-        pem = self.folder / "server.pem"
-        pem.write_bytes(certificate_pem("localhost"))
-        place = f"ssl:0:interface=127.0.0.1:privateKey={pem}:certKey={pem}"
-        trust = ssl.create_default_context(cafile=pem)
+        place, trust = tls_endpoint(self.folder)
         for delay in ("0", "0.1"):
             daemon = self.daemon(f"--listen={place}", f"--delay={delay}", "--framing=line")
             with (

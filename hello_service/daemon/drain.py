@@ -88,7 +88,7 @@ class DrainingService(MultiService):
         await self._wait(self._connections.emptied(), self._timeout)
         if self._connections:
             self._log.warn(
-                "Aborted {count} connections.", event="cut off", count=len(self._connections)
+                "Connections aborted: {count}.", event="aborted", count=len(self._connections)
             )
         for connection in self._connections:
             connection.abort()
@@ -105,7 +105,7 @@ class DrainingService(MultiService):
     def _tell(self) -> None:
         self._notifier.extend_timeout(_EXTENSION)
         if count := len(self._connections):
-            self._log.info("Draining: {count} connections are open.", event="draining", count=count)
+            self._log.info("Draining, connections left: {count}.", event="draining", count=count)
 
 
 def hurry_on_second_signal(reactor: IReactorFromThreads, service: DrainingService) -> None:

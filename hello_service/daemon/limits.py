@@ -100,7 +100,7 @@ class LimitedFactory:
         self._timer = self._clock.callLater(1, self._tell) if self._refused else None
         for reason, count in self._refused.items():
             self._log.warn(
-                "Refused {count} connections: {reason}.",
+                "Connections refused: {count}, for {reason}.",
                 event="refused", count=count, reason=reason,
             )  # fmt: skip
         self._refused.clear()
