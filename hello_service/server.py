@@ -115,13 +115,12 @@ class HelloProtocol(Protocol):
         if self._timer and self._timer.active():
             self._timer.cancel()
         conversation = self._conversation
-        lost = "end" if reason.check(ConnectionDone) else "lost"
         _log.info(
             "Connection from {peer} closed.",
             event="closed", peer=self._peer, local=self._local,
             started=self.started, duration=self._clock.seconds() - self.started,
             messages=conversation.messages, bytes_in=self.bytes_in, bytes_out=self.bytes_out,
-            reason=conversation.reason or lost,
+            reason=conversation.reason or ("end" if reason.check(ConnectionDone) else "lost"),
         )  # fmt: skip
         self._connections.discard(self)
 
