@@ -28,7 +28,7 @@ from hello_service.daemon.activation import (
 )
 from hello_service.daemon.connections import Connections
 from hello_service.daemon.drain import DrainingService, hurry_on_second_signal
-from hello_service.daemon.limits import LimitedFactory, raise_descriptor_limit
+from hello_service.daemon.limits import ExhaustionService, LimitedFactory, raise_descriptor_limit
 from hello_service.daemon.listening import (
     MAXIMUM_BACKLOG,
     ListeningService,
@@ -180,6 +180,7 @@ def build(
     def status() -> str:
         return f"Conversations: {len(connections)}" + ", draining" * service.draining
 
+    service.addService(ExhaustionService(reactor, listening))  # type: ignore[no-untyped-call]
     service.addService(NotifyService(reactor, notifier, status))  # type: ignore[no-untyped-call]
     if idle_timeout or max_lifetime:
         service.addService(SweepService(reactor, connections, idle_timeout, max_lifetime))  # type: ignore[no-untyped-call]

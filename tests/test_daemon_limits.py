@@ -5,13 +5,20 @@ from twisted.internet.address import IPv4Address, UNIXAddress
 from twisted.internet.interfaces import IAddress, ILoggingContext, IProtocolFactory
 from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.task import Clock
-from twisted.internet.testing import StringTransport
+from twisted.internet.testing import MemoryReactor, StringTransport
 from twisted.logger import capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from hello_service.daemon.connections import Connections
-from hello_service.daemon.limits import RESERVE, LimitedFactory, Refusal, raise_descriptor_limit
+from hello_service.daemon.limits import (
+    RESERVE,
+    ExhaustionService,
+    LimitedFactory,
+    Refusal,
+    raise_descriptor_limit,
+)
+from hello_service.daemon.listening import ListeningService
 from tests.connections import FakeConnection
 
 PEER = IPv4Address("TCP", "192.0.2.1", 1)
@@ -112,3 +119,38 @@ class LimitedFactoryTests(SynchronousTestCase):
         with capturedLogs() as events:
             self.connect(factory)
         self.assertEqual([event["count"] for event in events], [1])
+
+
+class NotedListening(ListeningService):
+    """Notes what it is told."""
+
+    def __init__(self) -> None:
+        super().__init__(MemoryReactor(), [], Factory(), lambda port: None)
+        self.told: list[str] = []
+
+    def pause(self) -> None:
+        self.told.append("pause")
+
+    def resume(self) -> None:
+        self.told.append("resume")
+
+
+class ExhaustionServiceTests(SynchronousTestCase):
+    def test_has_connections_wait_while_no_descriptor_is_left(self) -> None:
+        clock = Clock()
+        listening = NotedListening()
+        service = ExhaustionService(clock, listening)
+        service.startService()
+        limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+        with capturedLogs() as events:
+            clock.advance(1)
+            resource.setrlimit(resource.RLIMIT_NOFILE, (0, limits[1]))
+            clock.pump([1, 1])
+            resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+            clock.pump([1, 1])
+        self.assertEqual(listening.told, ["pause", "pause", "resume"])
+        self.assertEqual(
+            [formatEvent(event) for event in events],
+            ["Accepting no connections: Too many open files.", "Accepting connections again."],
+        )
+        self.successResultOf(service.stopService())

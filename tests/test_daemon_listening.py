@@ -3,6 +3,7 @@ import os
 import socket
 import sys
 from io import StringIO
+from typing import cast
 
 from twisted.internet.defer import Deferred
 from twisted.internet.error import CannotListenError
@@ -115,6 +116,26 @@ class ListeningServiceTests(SynchronousTestCase):
         self.assertEqual(len(self.ports), 1)
         service.startService()
         self.assertEqual(len(self.ports), 2)
+
+    def test_pauses_and_resumes(self) -> None:
+        told: list[str] = []
+
+        class Port:
+            def stopReading(self) -> None:
+                told.append("stop")
+
+            def startReading(self) -> None:
+                told.append("start")
+
+        endpoint = SlowEndpoint()
+        service = self.service(a=endpoint)
+        service.startService()
+        service.pause()
+        self.assertEqual(told, [])
+        endpoint.outcome.callback(cast(IListeningPort, Port()))
+        service.pause()
+        service.resume()
+        self.assertEqual(told, ["stop", "start"])
 
     def test_without_a_terminal(self) -> None:
         service = ListeningService(

@@ -1,10 +1,12 @@
 """How many connections there may be."""
 
+import os
 import resource
 from collections import Counter
 from contextlib import suppress
 from typing import Any
 
+from twisted.application.internet import TimerService
 from twisted.internet.interfaces import (
     IAddress,
     IDelayedCall,
@@ -19,6 +21,7 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 from hello_service.daemon.connections import Connections
+from hello_service.daemon.listening import ListeningService
 
 RESERVE = 64
 """Descriptors for all but connections: ports, the log, the reactor's own, what libraries open."""
@@ -104,3 +107,33 @@ class LimitedFactory:
                 event="refused", count=count, reason=reason,
             )  # fmt: skip
         self._refused.clear()
+
+
+class ExhaustionService(TimerService):
+    """Has connections wait, once a second at the latest, while no descriptor is left for them.
+
+    Without one left, not even Twisted's own in reserve, the reactor would fail to accept them over
+    and over, as fast as it can.
+    """
+
+    _log = Logger()
+
+    def __init__(self, clock: IReactorTime, listening: ListeningService) -> None:
+        super().__init__(1.0, self._look)  # type: ignore[no-untyped-call]
+        self.clock = clock
+        self._listening = listening
+        self._exhausted = False
+
+    def _look(self) -> None:
+        try:
+            os.close(os.open(os.devnull, os.O_RDONLY))
+            if self._exhausted:
+                self._listening.resume()
+                self._log.warn("Accepting connections again.", event="recovered")
+            self._exhausted = False
+        except OSError as error:
+            self._listening.pause()
+            if not self._exhausted:
+                self._log.error("Accepting no connections: {error}.",
+                                event="exhausted", error=error.strerror)  # fmt: skip
+            self._exhausted = True

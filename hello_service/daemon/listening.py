@@ -147,7 +147,7 @@ class ListeningService(Service):
         self._listening = listening
         self._stderr = stderr
         self._ready = ready
-        self._ports: list[IListeningPort] = []
+        self._ports: list[Any] = []  # all of Twisted's and ours can stop reading
         self._attempts: list[Deferred[None]] = []
         self._sentence = ""
 
@@ -181,6 +181,16 @@ class ListeningService(Service):
         ports, self._ports = self._ports, []
         stopping = [maybeDeferred(port.stopListening) for port in ports]
         return gatherResults(stopping).addCallback(lambda _: None)
+
+    def pause(self) -> None:
+        """Accept no connections; those that come wait."""
+        for port in self._ports:
+            port.stopReading()
+
+    def resume(self) -> None:
+        """Accept connections again."""
+        for port in self._ports:
+            port.startReading()
 
     def _listen(self, port: IListeningPort) -> None:
         self._ports.append(port)
