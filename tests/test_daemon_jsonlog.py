@@ -11,7 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NoReturn, cast
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.logger import ILogObserver, Logger, LogLevel, LogPublisher, formatEvent
 from twisted.python.failure import Failure
@@ -218,6 +218,7 @@ class FlattenTests(SynchronousTestCase):
         self.assertEqual(record["message"], record["a"])
 
     @given(EVENTS)
+    @settings(deadline=None)
     def test_any_event_is_one_line(self, event: dict[str, Any]) -> None:
         record = self.record(event)
         told = {
@@ -233,6 +234,7 @@ class FlattenTests(SynchronousTestCase):
             self.assertLessEqual(told, set(record))
 
     @given(st.dictionaries(st.sampled_from(["a", "b"]), VALUES), VALUES)
+    @settings(deadline=None)
     def test_the_message_is_twisted_s(self, event: dict[str, Any], form: object) -> None:
         event["log_format"] = form
         self.assertEqual(
