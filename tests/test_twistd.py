@@ -16,6 +16,7 @@ from tests.processes import (
     TWISTD,
     ProcessTestCase,
     missing,
+    on_reactor,
     program,
     run,
     wait_for_end,
@@ -122,20 +123,27 @@ class ForegroundTests(TwistdTestCase):
         self.assertIn(__version__, run("twistd", "hello", "--version").stdout)
 
 
-class DaemonizedTests(TwistdTestCase):
+class DaemonizedTestCase(TwistdTestCase):
+    """A test of a daemon in the background, C{hello.pid}, whose log is C{hello.log}."""
+
+    LOG: tuple[str, ...] = ("--logfile=hello.log",)
+
     def setUp(self) -> None:
         super().setUp()
         self.pidfile = self.folder / "hello.pid"
         self.logfile = self.folder / "hello.log"
 
     def start(
-        self, *arguments: str, log: tuple[str, ...] = ("--logfile=hello.log",)
+        self, *arguments: str, log: tuple[str, ...] = LOG, prefix: tuple[str, ...] = ()
     ) -> subprocess.CompletedProcess[str]:
-        return run(*("twistd", "--pidfile=hello.pid", *log, "hello", *arguments), cwd=self.folder)
+        name, *rest = on_reactor(("twistd", "--pidfile=hello.pid", *log, "hello", *arguments))
+        return run(*prefix, program(name), *rest, cwd=self.folder)
 
-    def started(self, *arguments: str, log: tuple[str, ...] = ("--logfile=hello.log",)) -> int:
+    def started(
+        self, *arguments: str, log: tuple[str, ...] = LOG, prefix: tuple[str, ...] = ()
+    ) -> int:
         """Start a daemon that ends with the test at the latest; return its process id."""
-        started = self.start(*arguments, log=log)
+        started = self.start(*arguments, log=log, prefix=prefix)
         self.assertEqual((started.returncode, started.stdout, started.stderr), (0, "", ""))
         pid = int(self.pidfile.read_text())
         self.addCleanup(self.kill, pid)
@@ -146,6 +154,14 @@ class DaemonizedTests(TwistdTestCase):
             os.kill(pid, signal.SIGKILL)
         wait_for_end(pid)
 
+    def port(self) -> int:
+        """The TCP port that it got, by its log."""
+        match = re.search(r"listening on 127\.0\.0\.1:(\d+)", self.logfile.read_text())
+        assert match is not None
+        return int(match[1])
+
+
+class DaemonizedTests(DaemonizedTestCase):
     def test_syslog(self) -> None:
         self.started("--listen=unix:hello.sock", log=("--syslog", "--prefix=hello"))
         with socket.socket(socket.AF_UNIX) as client:
@@ -155,15 +171,14 @@ class DaemonizedTests(TwistdTestCase):
 
     def test_lives_until_sigterm(self) -> None:
         pid = self.started("--port=0")
-        match = re.search(r"listening on 127\.0\.0\.1:(\d+)", self.logfile.read_text())
-        assert match is not None
-        self.talk(int(match[1]))
+        port = self.port()
+        self.talk(port)
 
         again = self.start("--port=0")
         self.assertEqual(again.returncode, 1)
         self.assertIn(str(pid), again.stdout + again.stderr)
         self.assertEqual(int(self.pidfile.read_text()), pid)
-        self.talk(int(match[1]))
+        self.talk(port)
 
         os.kill(pid, signal.SIGTERM)
         wait_for_end(pid)
