@@ -118,7 +118,7 @@ class HelloProtocol(Protocol):
         _log.info(
             "Connection from {peer} closed.",
             event="closed", peer=self._peer, local=self._local,
-            started=self.started, duration=self._clock.seconds() - self.started,
+            started=self.started, duration=round(self._clock.seconds() - self.started, 6),
             messages=conversation.messages, bytes_in=self.bytes_in, bytes_out=self.bytes_out,
             reason=conversation.reason or ("end" if reason.check(ConnectionDone) else "lost"),
         )  # fmt: skip

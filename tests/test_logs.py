@@ -10,6 +10,8 @@ from pathlib import Path
 from textwrap import dedent
 from typing import Any
 
+from twisted.trial.unittest import SynchronousTestCase
+
 import hello_service
 from tests.booted import Booted, booted
 from tests.processes import PATIENCE, ProcessTestCase, run, wait_for_end
@@ -26,7 +28,8 @@ HOSTILE = (
     b"{peer}{0}%s\\ud800\\",
     b"x" * 70_000,
 )
-PAGE = Path(hello_service.__file__).parent.parent / "docs" / "logging.md"
+PACKAGE = Path(hello_service.__file__).parent
+PAGE = PACKAGE.parent / "docs" / "logging.md"
 
 
 def snippet(start: str) -> str:
@@ -44,6 +47,15 @@ def logrotate(folder: Path, text: str) -> None:
     done = run("logrotate", "--force", "--state=state", "logrotate.conf", cwd=folder)
     if done.returncode or done.stderr:
         raise AssertionError(done.stderr)
+
+
+class PageTests(SynchronousTestCase):
+    def test_every_event_is_on_the_page(self) -> None:
+        source = "".join(path.read_text() for path in PACKAGE.rglob("*.py"))
+        events = set(re.findall(r'event="([^"]+)"', source))
+        table = PAGE.read_text().partition("| event | level |")[2].partition("\n\n")[0]
+        rows = re.findall(r"^\| (`.*?) \|", table, re.MULTILINE)
+        self.assertEqual({name for row in rows for name in re.findall("`(.*?)`", row)}, events)
 
 
 class HostileTestCase(ProcessTestCase):
@@ -81,8 +93,14 @@ class JSONTests(HostileTestCase):
             daemon.wait_for("closed", len(HOSTILE))
             self.assertEqual(daemon.stop(), -signal.SIGTERM)
             records = self.records(daemon.output)
-            told = [record["message"] for record in records if "peer" in record]
-            self.assertEqual(sum(text.startswith("Accept ") for text in told), len(HOSTILE))
+            accepted, closed = (
+                [record for record in records if record["event"] == event]
+                for event in ("accepted", "closed")
+            )
+            self.assertEqual((len(accepted), len(closed)), (len(HOSTILE), len(HOSTILE)))
+            account = {"started", "duration", "messages", "bytes_in", "bytes_out", "reason"}
+            for record in closed:
+                self.assertEqual(set(record) - set(accepted[0]), account)
             self.assertIn("Server Shut Down.", [record["message"] for record in records])
             self.assertEqual({record["level"] for record in records}, {"info"})
 

@@ -39,6 +39,12 @@ def raise_descriptor_limit() -> int:
     return max(soft - RESERVE, 1)
 
 
+_REFUSALS = {
+    "total": "Connections refused: {count}, for there are {most} already.",
+    "host": "Connections refused: {count}, for their hosts have {most} each already.",
+}
+
+
 class Refusal(Protocol):
     """Closes its connection at once."""
 
@@ -86,26 +92,24 @@ class LimitedFactory:
     def buildProtocol(self, addr: IAddress) -> IProtocol | None:
         """Build the factory's protocol, or a `Refusal`."""
         if self._maximum is not None and len(self._connections) >= self._maximum:
-            return self._refuse(f"there are {self._maximum} already")
+            return self._refuse("total")
         if self._per_host is not None:
             host = getattr(addr, "host", None)
             if host and self._connections.from_host(host) >= self._per_host:
-                return self._refuse(f"their hosts have {self._per_host} each already")
+                return self._refuse("host")
         return self._factory.buildProtocol(addr)
 
-    def _refuse(self, reason: str) -> Refusal:
-        self._refused[reason] += 1
+    def _refuse(self, limit: str) -> Refusal:
+        self._refused[limit] += 1
         if self._timer is None:
             self._tell()
         return Refusal()
 
     def _tell(self) -> None:
         self._timer = self._clock.callLater(1, self._tell) if self._refused else None
-        for reason, count in self._refused.items():
-            self._log.warn(
-                "Connections refused: {count}, for {reason}.",
-                event="refused", count=count, reason=reason,
-            )  # fmt: skip
+        for limit, count in self._refused.items():
+            most = self._maximum if limit == "total" else self._per_host
+            self._log.warn(_REFUSALS[limit], event="refused", limit=limit, count=count, most=most)
         self._refused.clear()
 
 
@@ -134,6 +138,6 @@ class ExhaustionService(TimerService):
         except OSError as error:
             self._listening.pause()
             if not self._exhausted:
-                self._log.error("Accepting no connections: {error}.",
-                                event="exhausted", error=error.strerror)  # fmt: skip
+                self._log.error("Accepting no connections: {why}.",
+                                event="exhausted", why=error.strerror)  # fmt: skip
             self._exhausted = True
