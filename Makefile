@@ -19,7 +19,7 @@ test: .venv/test.stamp lint
 	$(BIN)/pytest tests/sockets
 	TEST_REACTOR=uvloop $(BIN)/pytest -p no:twisted --numprocesses=2 --quiet \
 	  tests/test_twistd.py tests/test_tutorial.py tests/test_load.py \
-	  tests/test_limits.py tests/test_stopping.py
+	  tests/test_limits.py tests/test_logs.py tests/test_stopping.py
 	$(BIN)/pytest -p tests.sockets_on_uvloop tests/sockets
 
 demo: .venv/run.stamp
