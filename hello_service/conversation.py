@@ -41,6 +41,8 @@ class Conversation:
     @ivar messages: how many were answered.
     """
 
+    __slots__ = ("_held", "_lines", "cut_short", "finished", "greeting", "messages", "reason")
+
     def __init__(self, framing: Framing = Framing.AUTO) -> None:
         self.greeting = b"Welcome!\r\n" if framing is Framing.LINE else b"Welcome!"
         self.finished = False
