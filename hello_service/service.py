@@ -18,7 +18,7 @@ from twisted.logger import Logger
 from twisted.python.usage import Options as BaseOptions
 from twisted.python.usage import UsageError
 
-from hello_service import __version__
+from hello_service import ERRORS_PAGE, __version__
 from hello_service.address import address_text
 from hello_service.conversation import Framing
 from hello_service.daemon.activation import (
@@ -174,6 +174,7 @@ def build(
         _announce,
         stderr,
         lambda: reactor.callWhenRunning(notifier.ready),
+        ERRORS_PAGE,
     )
     service = DrainingService(reactor, listening, connections, notifier, drain_delay, drain_timeout)
 

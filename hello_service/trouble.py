@@ -5,6 +5,8 @@ from enum import Enum
 
 from twisted.internet import defer, error
 
+from hello_service import ERRORS_PAGE
+
 
 class Trouble(Enum):
     """What went wrong: the name is a word that scripts can rely on, the value the exit status."""
@@ -32,10 +34,11 @@ class Trouble(Enum):
 
 
 class TroubleError(Exception):
-    """A `Trouble` and one sentence about it, with what to do next."""
+    """A `Trouble` and one sentence about it, with what to do next; it names the page with more."""
 
     def __init__(self, trouble: Trouble, sentence: str) -> None:
-        super().__init__(f"{trouble.name}: {sentence}")
+        word = trouble.name
+        super().__init__(f"{word}: {sentence} See {ERRORS_PAGE}#{word.lower()}.")
         self.trouble = trouble
         self.sentence = sentence
 

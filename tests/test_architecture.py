@@ -15,7 +15,7 @@ ALLOWED: dict[str, set[str]] = {
     "conversation": set(),
     "input_lines": set(),
     "options": set(),
-    "trouble": set(),
+    "trouble": {""},
     "command": {"options", "trouble"},
     "server": {"address", "conversation"},
     "client": {"conversation"},

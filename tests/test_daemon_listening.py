@@ -156,7 +156,12 @@ class ListeningServiceTests(SynchronousTestCase):
         endpoint = SlowEndpoint()
         endpoint.outcome.errback(Failure(error))
         service = ListeningService(
-            self.reactor, [(place, endpoint)], Factory(), self.ports.append, stderr
+            self.reactor,
+            [(place, endpoint)],
+            Factory(),
+            self.ports.append,
+            stderr,
+            page="docs/page.md",
         )
         with capturedLogs() as events:
             raised = self.assertRaises(CannotStart, service.startService)
@@ -168,20 +173,26 @@ class ListeningServiceTests(SynchronousTestCase):
         return sentence
 
     def test_every_reason_not_to_listen(self) -> None:
-        for number, host, port, words in (
-            (errno.EADDRINUSE, "127.0.0.1", 80, ["127.0.0.1:80 is in use", "'sport = :80'"]),
-            (errno.EADDRINUSE, "::1", 80, ["[::1]:80 is in use", "'sport = :80'"]),
-            (errno.EADDRINUSE, None, b"/run/hello", ["tcp:9999 is in use", "ss -p -lx", "remove"]),
-            (errno.EACCES, "127.0.0.1", 80, ["127.0.0.1:80", "1024", "CAP_NET_BIND_SERVICE"]),
-            (errno.EADDRNOTAVAIL, "192.0.2.1", 80, ["192.0.2.1:80", "ip address"]),
-            (socket.EAI_NONAME, "nosuch", 80, ["nosuch:80", "ip address"]),
-            (errno.ENOENT, None, b"/nosuch/hello", ["tcp:9999", "make the folder"]),
-            (errno.EACCES, None, b"/root/hello", ["tcp:9999", "may not write"]),
-            (errno.EIO, "", 80, ["tcp:9999", os.strerror(errno.EIO)]),
+        for number, host, port, obstacle, words in (
+            (errno.EADDRINUSE, "127.0.0.1", 80, "in-use", ["127.0.0.1:80 is", "'sport = :80'"]),
+            (errno.EADDRINUSE, "::1", 80, "in-use", ["[::1]:80 is in use", "'sport = :80'"]),
+            (errno.EADDRINUSE, None, b"/run/hello", "in-use", ["tcp:9999", "ss -p -lx", "remove"]),
+            (errno.EACCES, "127.0.0.1", 80, "not-allowed", ["127.0.0.1:80", "CAP_NET_BIND_SERV"]),
+            (errno.EADDRNOTAVAIL, "192.0.2.1", 80, "not-here", ["192.0.2.1:80", "ip address"]),
+            (socket.EAI_NONAME, "nosuch", 80, "not-here", ["nosuch:80", "ip address"]),
+            (
+                errno.ENOENT,
+                None,
+                b"/nosuch/hello",
+                "cannot-listen",
+                ["tcp:9999", "make the folder"],
+            ),
+            (errno.EACCES, None, b"/root/hello", "cannot-listen", ["tcp:9999", "may not write"]),
+            (errno.EIO, "", 80, "cannot-listen", ["tcp:9999", os.strerror(errno.EIO)]),
         ):
             reason = OSError(number, os.strerror(number) if number > 0 else "unknown")
             sentence = self.start_failing(CannotListenError(host, port, reason))
-            for word in words:
+            for word in (*words, f" See docs/page.md#{obstacle}.\n"):
                 self.assertIn(word, sentence)
 
     def test_a_lock_that_is_held(self) -> None:

@@ -23,6 +23,7 @@ class ConnectTroubleTests(SynchronousTestCase):
             told = connect_trouble(failure, "server:9999", 5)
             self.assertIs(told.trouble, trouble, repr(failure))
             self.assertTrue(str(told).startswith(f"{trouble.name}: server:9999"))
+            self.assertTrue(str(told).endswith(f". See docs/errors.md#{trouble.name.lower()}."))
 
     def test_statuses_are_a_contract(self) -> None:
         self.assertEqual(

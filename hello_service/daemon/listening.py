@@ -3,6 +3,7 @@
 import errno
 import socket
 from collections.abc import Callable, Sequence
+from enum import Enum
 from importlib.util import find_spec
 from typing import Any, TextIO
 
@@ -27,6 +28,15 @@ from twisted.python.failure import Failure
 
 MAXIMUM_BACKLOG = 2**31 - 1
 """What listen(2) cuts down to the system's maximum, net.core.somaxconn."""
+
+
+class Obstacle(Enum):
+    """Why a place cannot be listened on; the value is the word that a page may explain it under."""
+
+    IN_USE = "in-use"
+    NOT_ALLOWED = "not-allowed"
+    NOT_HERE = "not-here"
+    OTHER = "cannot-listen"
 
 
 class CannotStart(SystemExit, Exception):
@@ -84,7 +94,7 @@ def _explain_description(description: str, error: Exception) -> str:
     )
 
 
-def _explain_listening(place: str, error: BaseException | None) -> str:
+def _explain_listening(place: str, error: BaseException | None) -> tuple[Obstacle, str]:
     port = None
     if isinstance(error, CannotListenError):
         port, host = error.port, error.interface
@@ -94,30 +104,32 @@ def _explain_listening(place: str, error: BaseException | None) -> str:
     match getattr(error, "errno", error):
         case errno.EADDRINUSE | "Cannot acquire lock":
             if isinstance(port, int):
-                return (
+                return Obstacle.IN_USE, (
                     f"{place} is in use by another program: `ss -p -ltn 'sport = :{port}'` shows"
                     " which; stop that one or listen elsewhere."
                 )
-            return (
+            return Obstacle.IN_USE, (
                 f"{place} is in use: stop the server that `ss -p -lx` shows there, or remove the"
                 " file, or listen elsewhere."
             )
         case errno.EACCES if isinstance(port, int):
-            return (
+            return Obstacle.NOT_ALLOWED, (
                 f"{place} takes a right that this user has not, as all ports below 1024: choose a"
                 " higher one, or start as root with --uid and --gid, or grant"
                 " CAP_NET_BIND_SERVICE (AmbientCapabilities= in a systemd unit)."
             )
         case errno.EADDRNOTAVAIL | socket.EAI_NONAME:
-            return (
+            return Obstacle.NOT_HERE, (
                 f"{place} is not on this machine: choose one of the addresses that `ip address`"
                 " lists, or 0.0.0.0 for all of them."
             )
         case errno.ENOENT:
-            return f"{place} is in a folder that is not there: make the folder first."
+            sentence = f"{place} is in a folder that is not there: make the folder first."
         case errno.EACCES:
-            return f"{place} is in a folder where this user may not write: choose another."
-    return f"Cannot listen on {place}: {str(error).rstrip('.')}."
+            sentence = f"{place} is in a folder where this user may not write: choose another."
+        case _:
+            sentence = f"Cannot listen on {place}: {str(error).rstrip('.')}."
+    return Obstacle.OTHER, sentence
 
 
 class ListeningService(Service):
@@ -128,6 +140,7 @@ class ListeningService(Service):
     @param stderr: where a start that fails is explained, closed once the service runs: a daemon
         must not hold on to its terminal.
     @param ready: called once all of them listen.
+    @param page: where each `Obstacle` is explained, for messages to name.
     """
 
     _log = Logger()
@@ -140,6 +153,7 @@ class ListeningService(Service):
         listening: Callable[[IListeningPort], None],
         stderr: TextIO | None = None,
         ready: Callable[[], object] = lambda: None,
+        page: str = "",
     ) -> None:
         self._reactor = reactor
         self._endpoints = endpoints
@@ -147,6 +161,7 @@ class ListeningService(Service):
         self._listening = listening
         self._stderr = stderr
         self._ready = ready
+        self._page = page
         self._ports: list[Any] = []  # all of Twisted's and ours can stop reading
         self._attempts: list[Deferred[None]] = []
         self._sentence = ""
@@ -201,7 +216,9 @@ class ListeningService(Service):
     def _fail(self, failure: Failure, place: str) -> None:
         if failure.check(CancelledError):
             return
-        sentence = _explain_listening(place, failure.value)
+        obstacle, sentence = _explain_listening(place, failure.value)
+        if self._page:
+            sentence += f" See {self._page}#{obstacle.value}."
         self._log.error("{sentence}", sentence=sentence)
         if self.running:
             self._reactor.stop()

@@ -1,0 +1,209 @@
+"""The documents lead where they say, name every option, and have what the programs say."""
+
+import errno
+import os
+import re
+import shlex
+import socket
+import ssl
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import redirect_stdout
+from io import StringIO
+from pathlib import Path
+from traceback import format_exception_only
+
+from twisted.trial.unittest import SkipTest, SynchronousTestCase
+
+from hello_service import ERRORS_PAGE, client_command
+from hello_service.daemon.listening import Obstacle
+from hello_service.fetch_options import parse_options
+from hello_service.service import Options
+from hello_service.trouble import Trouble
+
+ROOT = Path(__file__).parent.parent
+DOCUMENTS = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")]
+PAGES = [ROOT / ERRORS_PAGE, (ROOT / ERRORS_PAGE).with_suffix(".zh-CN.md")]
+
+
+def sections(page: Path) -> dict[str, str]:
+    """What stands under each heading."""
+    _, *parts = re.split(r"^## (.+)\n", page.read_text(), flags=re.MULTILINE)
+    return dict(zip(parts[::2], parts[1::2], strict=True))
+
+
+def code(section: str) -> list[str]:
+    """The lines that are set as code, without their comments."""
+    return [line.split("  #")[0].strip() for line in section.split("\n") if line.startswith("    ")]
+
+
+def system_error(number: int) -> Callable[[], None]:
+    def fail() -> None:
+        raise OSError(number, os.strerror(number))
+
+    return fail
+
+
+def bind_twice() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as first, socket.socket() as second:
+        second.bind(first.getsockname())
+
+
+def bind_elsewhere() -> None:
+    with socket.socket() as server:
+        server.bind(("192.0.2.1", 0))
+
+
+def look_up_nobody() -> None:
+    socket.getaddrinfo("nosuch.invalid", 0, flags=socket.AI_NUMERICHOST)
+
+
+def connect_to_nobody() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = server.getsockname()
+    with socket.socket() as client:
+        client.connect(address)
+
+
+def read_from_who_closed_unread() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server, socket.socket() as client:
+        client.connect(server.getsockname())
+        client.send(b"Michael")
+        served, _ = server.accept()
+        with served:
+            served.recv(1)
+        client.recv(1024)
+
+
+def write_to_nobody() -> None:
+    left, right = socket.socketpair()
+    right.close()
+    with left:
+        left.send(b"Michael")
+
+
+def wait_too_long() -> None:
+    left, right = socket.socketpair()
+    with left, right:
+        left.settimeout(0.01)
+        left.recv(1024)
+
+
+def send_text() -> None:
+    with socket.socket() as client:
+        client.send("Michael")  # type: ignore[arg-type]
+
+
+def error_line(cause: Callable[[], object]) -> str:
+    """The last line of the traceback that something ends with."""
+    try:
+        cause()
+    except Exception as error:
+        return format_exception_only(error)[0].strip()
+    raise AssertionError(f"{cause} is no error")
+
+
+ERRORS: list[tuple[str, Callable[[], object]]] = [
+    ("IN-USE", bind_twice),
+    ("NOT-ALLOWED", system_error(errno.EACCES)),
+    ("NOT-HERE", bind_elsewhere),
+    ("DNS", look_up_nobody),
+    ("REFUSED", connect_to_nobody),
+    ("UNREACHABLE", system_error(errno.ENETUNREACH)),
+    ("UNREACHABLE", system_error(errno.EHOSTUNREACH)),
+    ("TIMEOUT", system_error(errno.ETIMEDOUT)),
+    ("TIMEOUT", wait_too_long),
+    ("RESET", read_from_who_closed_unread),
+    ("RESET", write_to_nobody),
+    ("BYTES-OR-STR", send_text),
+    ("BYTES-OR-STR", lambda: b"Hello, " + "Michael"),  # type: ignore[operator]
+    ("BYTES-OR-STR", lambda: "Hello, " + b"Michael"),  # type: ignore[operator]
+    ("UNICODE", lambda: "你".encode()[:1].decode()),
+    ("UNICODE", lambda: "你".encode("gbk").decode()),
+]
+if sys.version_info >= (3, 12):
+    ERRORS.append(("TLS", lambda: ssl.wrap_socket))
+
+
+def options_in(text: str) -> set[str]:
+    """The options that a text names, but for those that every program has."""
+    return set(re.findall(r"--[a-z-]+", text)) - {"--help", "--version"}
+
+
+def command_help(parse: Callable[[Sequence[str]], object]) -> str:
+    """What a command prints for C{--help}."""
+    with redirect_stdout(StringIO()) as shown:
+        try:
+            parse(["--help"])
+        except SystemExit:
+            return shown.getvalue()
+    raise AssertionError("there is no help")
+
+
+def anchor(heading: str) -> str:
+    """What a heading is linked to by."""
+    return re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-")
+
+
+class DocumentTests(SynchronousTestCase):
+    def test_links_lead_somewhere(self) -> None:
+        for page in DOCUMENTS:
+            for link in re.findall(r"\]\(([^)]+)\)", page.read_text()):
+                path, _, place = link.partition("#")
+                if path.startswith("https:"):
+                    continue
+                target = (page.parent / path) if path else page
+                self.assertTrue(target.exists(), f"{page.name}: {link}")
+                if place:
+                    headings = re.findall(r"^#+ (.+)$", target.read_text(), flags=re.MULTILINE)
+                    self.assertIn(place, map(anchor, headings), f"{page.name}: {link}")
+
+    def test_options(self) -> None:
+        for name, text in (
+            ("running", str(Options())),
+            ("client", command_help(client_command.parse)),
+            ("fetching", command_help(parse_options)),
+        ):
+            told = options_in((ROOT / "docs" / f"{name}.md").read_text())
+            self.assertEqual(options_in(text) - told, set())
+
+
+class ErrorsPageTests(SynchronousTestCase):
+    def test_every_word_has_a_section(self) -> None:
+        words = [trouble.name for trouble in Trouble]
+        words += [obstacle.value.upper() for obstacle in Obstacle]
+        for page in PAGES:
+            self.assertLessEqual(set(words), sections(page).keys())
+
+    def test_every_section_is_named_at_the_top(self) -> None:
+        for page in PAGES:
+            top = page.read_text().partition("\n## ")[0]
+            links = [f"[{word}](#{word.lower()})" for word in sections(page)]
+            self.assertEqual([link for link in links if link not in top], [])
+
+    def test_both_languages_have_the_same(self) -> None:
+        english, chinese = map(sections, PAGES)
+        self.assertEqual(list(english), list(chinese))
+        for word in english:
+            self.assertEqual(code(english[word]), code(chinese[word]))
+
+    def test_python_says_so(self) -> None:
+        if sys.platform != "linux":
+            raise SkipTest("the page has the errors of Linux")
+        english = sections(PAGES[0])
+        for word, cause in ERRORS:
+            self.assertIn(error_line(cause), english[word])
+
+    def test_the_programs_take_what_is_to_be_typed(self) -> None:
+        typed = [shlex.split(line) for text in sections(PAGES[0]).values() for line in code(text)
+                 if re.match("(sudo |)(hello-|twistd )", line)]  # fmt: skip
+        self.assertEqual({"hello-client", "hello-fetch", "twistd", "sudo"}, {w[0] for w in typed})
+        for program, *arguments in typed:
+            match program:
+                case "hello-client":
+                    client_command.parse(arguments)
+                case "hello-fetch":
+                    parse_options(arguments)
+                case _:
+                    after = arguments[len(arguments) - arguments[::-1].index("hello") :]
+                    Options().parseOptions(after)
