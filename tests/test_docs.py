@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Sequence
 from contextlib import redirect_stdout
 from io import StringIO
+from operator import attrgetter
 from pathlib import Path
 from traceback import format_exception_only
 
@@ -122,7 +123,7 @@ ERRORS: list[tuple[str, Callable[[], object]]] = [
     ("UNICODE", lambda: "你".encode("gbk").decode()),
 ]
 if sys.version_info >= (3, 12):
-    ERRORS.append(("TLS", lambda: ssl.wrap_socket))
+    ERRORS.append(("TLS", lambda: attrgetter("wrap_socket")(ssl)))
 
 
 def options_in(text: str) -> set[str]:
