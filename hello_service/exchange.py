@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from socket import AddressFamily
 from typing import Any, cast
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import (
     IDelayedCall,
@@ -121,7 +121,7 @@ class Exchange(Protocol):
         self._arm()
         factory = Factory.forProtocol(lambda: self)
         factory.noisy = False
-        self._connecting = connecting = endpoint.connect(factory)
+        self._connecting = connecting = maybeDeferred(endpoint.connect, factory)
         connecting.addErrback(self._not_connected)
 
     def connectionMade(self) -> None:
@@ -135,12 +135,15 @@ class Exchange(Protocol):
         if self._tls:
             self.transport.startTLS(self._tls)  # type: ignore[attr-defined]
         self.transport.write(wire.request)
-        settings.observer.sent(wire.request)
+        if not self._tls:
+            settings.observer.sent(wire.request)
         self._arm()
 
     def handshakeCompleted(self) -> None:
         self._wire.times.secured = self._settings.monotonic()
         self._settings.observer.secured()
+        if self._tls:  # which has held the request back
+            self._settings.observer.sent(self._wire.request)
 
     def dataReceived(self, data: bytes) -> None:
         settings, wire, reader = self._settings, self._wire, self._reader
@@ -279,7 +282,11 @@ class Exchange(Protocol):
         clock = self._reactor
         self._timer = clock.callLater(max(due - clock.seconds(), 0), self._tick)
 
-    def _tick(self) -> None:
+    def _tick(self, last: bool = False) -> None:
+        """
+        @param last: whether the reactor has read what there is, after a time in which it may not
+            have run at all.
+        """
         settings, position = self._settings, self._reader.position
         now = self._reactor.seconds()
         if self._paused and self._response and self._response.wanted:
@@ -287,6 +294,8 @@ class Exchange(Protocol):
         due = self._due()
         if due is None or due > now:
             self._arm()
+        elif not last:
+            self._timer = self._reactor.callLater(0, self._tick, True)
         elif settings.timeout is not None and now >= self._started + settings.timeout:
             self._finish(OutOfTime(settings.timeout, *position))
         elif self._connected:

@@ -17,7 +17,7 @@ from zope.interface import implementer
 from hello_service.exchange import Exchange, Settings
 from hello_service.headers import header_pairs
 from hello_service.raw_response import ClientRequest
-from hello_service.request import InvalidRequest, Place, parse_url, request_bytes
+from hello_service.request import InvalidRequest, NoTLS, Place, parse_url, request_bytes
 from hello_service.wire import Times, Wire
 
 
@@ -71,7 +71,7 @@ class RawAgent:
                 self._tls(place),
             )
             if self._endpoint_factory:
-                exchange.start_by(self._endpoint_factory.endpointForURI(_twisted_uri(uri)))
+                exchange.start_by(self._endpoint_factory.endpointForURI(_twisted_uri(place)))
             else:
                 exchange.start(place.host, place.port)
         except Exception:
@@ -98,13 +98,14 @@ def _default_tls(host: str) -> IOpenSSLClientConnectionCreator:
     try:
         from twisted.internet.ssl import optionsForClientTLS
     except ImportError:
-        raise InvalidRequest(
-            "https needs the extra for TLS: pip install 'hello_service[tls]'"
-        ) from None
-    return IOpenSSLClientConnectionCreator(optionsForClientTLS(host))
+        raise NoTLS("https needs the extra for TLS: pip install 'hello_service[tls]'") from None
+    try:
+        return IOpenSSLClientConnectionCreator(optionsForClientTLS(host))
+    except UnicodeError as error:  # Twisted takes no name that IDNA 2008 does not allow
+        raise NoTLS(f"{host!r} is not a name to check a certificate for: {error}") from None
 
 
-def _twisted_uri(uri: bytes) -> object:
+def _twisted_uri(place: Place) -> object:
     from twisted.web.client import URI
 
-    return URI.fromBytes(uri)
+    return URI.fromBytes(f"{place.scheme}://{place.authority}{place.target}".encode())

@@ -1,6 +1,6 @@
 """What can go wrong with a fetch, in the words and statuses of both commands."""
 
-from twisted.internet.abstract import isIPAddress
+from twisted.internet.abstract import isIPAddress, isIPv6Address
 from twisted.internet.error import DNSLookupError
 
 from hello_service.coding import BadCoding
@@ -14,32 +14,33 @@ from hello_service.fetch_errors import (
     TLSFailed,
 )
 from hello_service.raw_response import RawResponse
-from hello_service.request import InvalidRequest
+from hello_service.request import NoTLS, Place
 from hello_service.showing import escaped
 from hello_service.trouble import Trouble, TroubleError, connect_trouble, output_trouble
 
 
-def fetch_trouble(error: BaseException, place: str, seconds: float) -> TroubleError:
+def fetch_trouble(error: BaseException, place: Place, seconds: float) -> TroubleError:
     """Put into words why a request to a place has no response, or its body is not whole.
 
     @param seconds: the time that was given to connect.
     """
     match error:
-        case DNSLookupError() if isIPAddress(place.strip("[]")) or place.startswith("["):
+        case DNSLookupError() if isIPAddress(place.host) or isIPv6Address(place.host):
             return TroubleError(
-                Trouble.DNS, f"{place} is an address of the other family: leave -4 and -6 out."
+                Trouble.DNS, f"{place.host} is an address of the other family: leave -4 and -6 out."
             )
-        case InvalidRequest():
-            return TroubleError(Trouble.PROTOCOL, f"{error}.")
+        case NoTLS():
+            return TroubleError(Trouble.TLS, f"{error}.")
         case BadCoding():
             return TroubleError(
-                Trouble.PROTOCOL, f"{place}: {error}: --no-decompress saves it as it came."
+                Trouble.PROTOCOL,
+                f"{place.authority}: {error}: --no-decompress saves it as it came.",
             )
         case ConnectTimeout():
-            return connect_trouble(error, place, seconds)
+            return connect_trouble(error, place.authority, seconds)
         case ResponseError():
-            return _response_trouble(error, place)
-    return connect_trouble(error, place, seconds)
+            return _response_trouble(error, place.authority)
+    return connect_trouble(error, place.authority, seconds)
 
 
 def _response_trouble(error: ResponseError, place: str) -> TroubleError:

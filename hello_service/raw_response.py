@@ -125,10 +125,14 @@ class RawResponse:
         """Hand over what is held, and then read on."""
         if self._paused or self._receiver is None:
             return
-        while self._pending:
-            self._receiver.data_received(self._pending.popleft())
-            if self._paused:
-                return
+        try:
+            while self._pending:
+                self._receiver.data_received(self._pending.popleft())
+                if self._paused:
+                    return
+        except BaseException:
+            self.abortConnection()
+            raise
         if not self._ended:
             self._connection.resume()
         elif not self.disconnecting:

@@ -1,10 +1,13 @@
 """A body on its way from a response to where it is saved."""
 
+import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.interfaces import IReactorTime
+from twisted.internet.interfaces import IReactorTime, IWriteDescriptor
+from twisted.python.failure import Failure
+from zope.interface import implementer
 
 from hello_service.coding import BadCoding, Decoder
 from hello_service.fetch_errors import BodyTooLarge, ResponseError
@@ -18,8 +21,9 @@ PATIENCE = 1.0
 """Seconds before progress is shown: what is over sooner needs none."""
 
 
+@implementer(IWriteDescriptor)
 class Receiving:
-    """Undoes the coding of a body and saves it.
+    """Undoes the coding of a body and saves it, no faster than its place takes it.
 
     @ivar saved: bytes written.
     @ivar done: fires when the body is whole and in its place; fails with L{ResponseError},
@@ -28,7 +32,7 @@ class Receiving:
 
     def __init__(
         self,
-        clock: IReactorTime,
+        reactor: Any,
         response: RawResponse,
         place: Place,
         decoder: Decoder,
@@ -36,25 +40,28 @@ class Receiving:
         progress: Callable[[int], object],
     ) -> None:
         """
+        @param reactor: L{IReactorTime} and L{IReactorFDSet}.
         @param max_size: most bytes to save: few bytes of gzip can be many.
         @param progress: is told how many bytes of the body came.
         """
         self.saved = 0
         self.done: Deferred[None] = Deferred(lambda _: self._stop(CancelledError()))
-        self._clock = clock
+        self._reactor = reactor
         self._response = response
         self._place = place
         self._decoder = decoder
-        self._max_size = max_size
+        self._max_size = sys.maxsize if max_size is None else max_size
         self._progress = progress
+        self._pieces: Iterator[bytes] = iter(())
+        self._unsaved = memoryview(b"")
+        self._too_large = False
         self._problem: Exception | None = None
 
     def data_received(self, data: bytes) -> None:
         self._progress(len(data))
-        pieces = self._decoder.feed(data)
-        if not self._save_some(pieces):
+        self._pieces = self._decoder.feed(data)
+        if not self._save_some():
             self._response.pauseProducing()
-            self._clock.callLater(0, self._go_on, pieces)
 
     def body_ended(self, error: ResponseError | None) -> None:
         problem = self._problem or error
@@ -69,33 +76,61 @@ class Receiving:
         else:
             self.done.errback(problem)
 
-    def _go_on(self, pieces: Iterator[bytes]) -> None:
-        if self._save_some(pieces):
-            self._response.resumeProducing()
-        else:
-            self._clock.callLater(0, self._go_on, pieces)
+    def fileno(self) -> int:
+        return self._place.fileno()
 
-    def _save_some(self, pieces: Iterator[bytes]) -> bool:
-        """Save what one turn has time for; return whether there is no more to save."""
+    def doWrite(self) -> None:
+        """The place has room again."""
+        self._reactor.removeWriter(self)
+        self._go_on()
+
+    def connectionLost(self, reason: Failure) -> None:
+        """The place is a pipe that nobody reads any more, which the next write says."""
+        self._go_on()
+
+    def logPrefix(self) -> str:
+        return "output"
+
+    def _go_on(self) -> None:
+        if self._save_some():
+            self._response.resumeProducing()
+
+    def _save_some(self) -> bool:
+        """Save what one turn has time for; return whether it is all, for else it will go on."""
         try:
             for _ in range(TURN):
-                piece = next(pieces, None)
-                if piece is None or self._problem:
+                if not self._unsaved and not self._next_piece():
                     return True
-                self._save(piece)
+                count = self._place.write(self._unsaved)
+                self.saved += count
+                if self._unsaved and not count:
+                    self._reactor.addWriter(self)
+                    return False
+                self._unsaved = self._unsaved[count:]
         except (ResponseError, BadCoding, OSError) as error:
             self._stop(error)
             return True
+        self._reactor.callLater(0, self._go_on)
         return False
 
-    def _save(self, piece: bytes) -> None:
-        self.saved += len(piece)
-        if self._max_size is not None and self.saved > self._max_size:
+    def _next_piece(self) -> bool:
+        """Take the next piece to save, if there is one."""
+        if self._problem:
+            return False
+        if self._too_large:
             raise BodyTooLarge(self._max_size)
-        self._place.write(piece)
+        piece = next(self._pieces, None)
+        if piece is None:
+            return False
+        room = self._max_size - self.saved
+        self._too_large = len(piece) > room
+        self._unsaved = memoryview(piece)[:room]
+        return True
 
     def _stop(self, problem: Exception) -> None:
         self._problem = problem
+        self._unsaved = memoryview(b"")
+        self._reactor.removeWriter(self)
         self._response.abortConnection()
 
 

@@ -6,6 +6,9 @@ from typing import NamedTuple
 
 PORTS = {"http": 80, "https": 443}
 
+PRINTABLE = bytes(range(0x21, 0x7F)).decode()
+"""The characters of ASCII that are seen."""
+
 _URL = re.compile(
     r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://(?P<authority>[^/?#]*)(?P<target>[^#]*)(?:#.*)?"
 )
@@ -14,7 +17,6 @@ _AUTHORITY = re.compile(
 )
 _NAME = re.compile(r"(?=.{1,254}\Z)[A-Za-z0-9_-]{1,63}(?:\.[A-Za-z0-9_-]{1,63})*\.?")
 _CONTROL = re.compile(r"[\x00-\x20\x7f]")
-_PRINTABLE = bytes(range(0x21, 0x7F)).decode()
 _TOKEN = re.compile(rb"[-!#$%&'*+.^_`|~0-9A-Za-z]+")
 _VALUE = re.compile(rb"[\t\x20-\x7e\x80-\xff]*")
 _WITH_LENGTH = (b"POST", b"PUT", b"PATCH")
@@ -22,6 +24,10 @@ _WITH_LENGTH = (b"POST", b"PUT", b"PATCH")
 
 class InvalidRequest(ValueError):
     """The request cannot be sent as it is; the message is one sentence."""
+
+
+class NoTLS(InvalidRequest):
+    """TLS cannot even be tried; the message is one sentence."""
 
 
 class Place(NamedTuple):
@@ -79,7 +85,7 @@ def parse_url(url: str) -> Place:
     if not target.isascii():
         from urllib.parse import quote
 
-        target = quote(target, safe=_PRINTABLE)
+        target = quote(target, safe=PRINTABLE)
     return Place(scheme, host, port, shown, target if target[:1] == "/" else f"/{target}")
 
 

@@ -4,6 +4,7 @@ import errno
 import fcntl
 import os
 import re
+import select
 import stat
 import sys
 from contextlib import suppress
@@ -33,8 +34,11 @@ def name_from_target(target: str) -> str:
 class Place(Protocol):
     """Where a body goes."""
 
-    def write(self, data: bytes) -> None:
-        """Take the next bytes."""
+    def fileno(self) -> int:
+        """Return the descriptor that is written to."""
+
+    def write(self, data: bytes | memoryview) -> int:
+        """Take as many of the next bytes as there is room for now; return how many."""
 
     def keep(self) -> None:
         """Take the end: it is whole."""
@@ -52,17 +56,20 @@ class NewFile:
         self._file = _empty(self._part)
         self._size = 0
 
-    def write(self, data: bytes) -> None:
-        view = memoryview(data)
-        while view:
-            count = self._file.write(view)
-            self._size += count
-            view = view[count:]
+    def fileno(self) -> int:
+        return self._file.fileno()
+
+    def write(self, data: bytes | memoryview) -> int:
+        count = self._file.write(data)
+        self._size += count
+        return count
 
     def keep(self) -> None:
         with self._file:
             # Some file systems say only at a close what could not be written.
             os.close(os.dup(self._file.fileno()))
+            with suppress(FileNotFoundError):  # who may read the old one may read the new one
+                os.fchmod(self._file.fileno(), stat.S_IMODE(self._path.stat().st_mode))
             self._part.replace(self._path)
 
     def give_up(self) -> str:
@@ -96,20 +103,39 @@ def _empty(path: Path) -> BinaryIO:
 
 
 class OpenStream:
-    """A stream, a device or a pipe, which takes what comes when it comes."""
+    """A stream, a device or a pipe, which takes what comes when it has room for it.
 
-    def __init__(self, stream: BinaryIO, close: bool) -> None:
-        self._stream = stream
+    It never waits, and leaves alone whether its descriptor would, which others may share.
+
+    @param close: whether to close the descriptor at the end.
+    """
+
+    def __init__(self, descriptor: int, close: bool) -> None:
+        self._most = sys.maxsize
+        if os.get_blocking(descriptor) and not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            try:  # Linux has another one for us, that does not wait
+                flags = os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY
+                descriptor, close = os.open(f"/proc/self/fd/{descriptor}", flags), True
+            except OSError:
+                # A pipe that has room at all takes as much as this without waiting (POSIX).
+                self._most = select.PIPE_BUF
+        self._descriptor = descriptor
         self._close = close
+        self._poll = select.poll()
+        self._poll.register(descriptor, select.POLLOUT)
 
-    def write(self, data: bytes) -> None:
-        self._stream.write(data)
+    def fileno(self) -> int:
+        return self._descriptor
+
+    def write(self, data: bytes | memoryview) -> int:
+        with suppress(BlockingIOError):
+            if self._poll.poll(0):
+                return os.write(self._descriptor, data[: self._most])
+        return 0
 
     def keep(self) -> None:
         if self._close:
-            self._stream.close()
-        else:
-            self._stream.flush()
+            os.close(self._descriptor)
 
     def give_up(self) -> str:
         with suppress(OSError):  # what does not get there is why it is given up
@@ -122,17 +148,13 @@ def place_at(path: Path) -> Place:
 
     @raises OSError: if nothing can be written there.
     """
-    if path.is_symlink():
-        path = Path(os.path.realpath(path))
     try:
         mode = path.stat().st_mode
     except FileNotFoundError:
-        return NewFile(path)
+        mode = stat.S_IFREG
     if stat.S_ISDIR(mode):
-        raise IsADirectoryError(21, os.strerror(21), str(path))
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     if stat.S_ISREG(mode):
-        return NewFile(path)
+        return NewFile(Path(os.path.realpath(path)) if path.is_symlink() else path)
     # A FIFO that nobody reads would keep us waiting: it fails instead.
-    descriptor = os.open(path, os.O_WRONLY | os.O_NONBLOCK)
-    os.set_blocking(descriptor, True)
-    return OpenStream(os.fdopen(descriptor, "wb"), close=True)
+    return OpenStream(os.open(path, os.O_WRONLY | os.O_NONBLOCK), close=True)

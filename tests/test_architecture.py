@@ -17,6 +17,7 @@ ALLOWED: dict[str, set[str]] = {
     "options": set(),
     "trouble": {""},
     "command": {"options", "trouble"},
+    "commands": {"client_command", "fetch_command"},
     "server": {"address", "conversation"},
     "client": {"conversation"},
     "client_command": {
@@ -51,7 +52,7 @@ ALLOWED: dict[str, set[str]] = {
     },
     "fetch_command": {
         "coding", "command", "exchange", "fetch", "fetch_options", "fetch_trouble", "headers",
-        "raw_response", "receiving", "request", "saving", "showing", "trouble", "wire",
+        "options", "raw_response", "receiving", "request", "saving", "showing", "trouble", "wire",
     },
 }  # fmt: skip
 """Which modules of hello_service each one may import; "" is the package itself."""

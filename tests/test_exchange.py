@@ -301,6 +301,19 @@ class PauseTests(TroubleTestCase):
         response.resumeProducing()
         self.assertEqual(len(body.reasons), 1)
 
+    def test_failing(self) -> None:
+        """A connection whose body its consumer cannot take is not left open."""
+
+        class Fails(Body):
+            def dataReceived(self, data: bytes) -> None:
+                raise ZeroDivisionError
+
+        response = self.fetched(HEAD + b"he")
+        body = Fails()
+        self.assertRaises(ZeroDivisionError, response.deliverBody, body)
+        self.assertTrue(self.transport.disconnecting)
+        body.reasons[0].trap(ResponseFailed)
+
     def test_ended_while_paused(self) -> None:
         """To pause when all has come holds back what is left."""
         response = self.fetched(HEAD)
@@ -461,6 +474,14 @@ class TimeTests(TroubleTestCase):
         error, wire = self.failed(Stalled, answer)
         self.assertEqual((error.seconds, error.received, wire.head), (3, 20, HEAD[:20]))
         self.assertIn("inside the head, after 20 bytes", str(error))
+
+    def test_late_clock(self) -> None:
+        """What waits to be read when the process has been stopped for long is read."""
+        answer = self.request(read_timeout=5)
+        self.connect()
+        self.reactor.callLater(5, lambda: self.peer.dataReceived(HEAD))
+        self.reactor.advance(5)
+        self.assertEqual(self.response(answer).code, 200)
 
     def test_stalled_body(self) -> None:
         """Each read begins the time anew."""

@@ -150,6 +150,14 @@ class Never:
         return Deferred(lambda _: setattr(self, "cancelled", True))
 
 
+@implementer(IStreamClientEndpoint)
+class Raising:
+    """An endpoint with a fault."""
+
+    def connect(self, factory: IProtocolFactory) -> Deferred[Any]:
+        raise ZeroDivisionError
+
+
 class EndpointTests(FetchTestCase):
     """The caller's own endpoints."""
 
@@ -164,6 +172,18 @@ class EndpointTests(FetchTestCase):
         response = self.response(answer)
         self.assertIsNone(response.wire.times.resolved)
         self.assertIsNotNone(response.wire.times.connected)
+
+    def test_names(self) -> None:
+        """An endpoint factory gets a name in ASCII."""
+        endpoints = Endpoints(Never())
+        self.agent(endpoints).request(b"GET", "http://b\u00fccher.example/\u00fc".encode())
+        self.assertEqual(endpoints.uris[0].toBytes(), b"http://xn--bcher-kva.example/%C3%BC")
+
+    def test_raising(self) -> None:
+        """An endpoint that raises fails the request, and leaves nothing behind."""
+        answer = self.agent(Endpoints(Raising())).request(b"GET", b"http://h/")
+        self.failureResultOf(answer, ZeroDivisionError)
+        self.assertEqual(self.reactor.getDelayedCalls(), [])
 
     def test_cancelled(self) -> None:
         """A request that ends early ends its endpoint's attempt."""

@@ -4,18 +4,19 @@ import gzip
 import os
 import sys
 from contextlib import redirect_stderr
-from io import BytesIO, StringIO
+from io import StringIO
 from pathlib import Path
 from socket import AF_INET, AF_INET6
-from tempfile import TemporaryDirectory
-from typing import Any
+from tempfile import TemporaryDirectory, TemporaryFile
+from typing import Any, BinaryIO
 
 import tqdm
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.error import ConnectionRefusedError, NoRouteError
+from twisted.internet.error import ConnectionLost, ConnectionRefusedError, NoRouteError
+from twisted.python.failure import Failure
 
-from hello_service.coding import PIECE
+from hello_service.coding import CODINGS_LIMIT, PIECE
 from hello_service.fetch_command import REDIRECT_LIMIT, Command, Console
 from hello_service.fetch_options import Options, parse_options
 from hello_service.receiving import PATIENCE, TURN
@@ -45,15 +46,29 @@ class CommandTestCase(FetchTestCase):
         before = Path.cwd()
         os.chdir(self.folder)
         self.addCleanup(os.chdir, before)
-        self.out: Any = BytesIO()
+        self.out: BinaryIO = self.enterContext(TemporaryFile())
         self.err = StringIO()
         self.opened: list[str] = []
+        self.has_browser = True
 
     def start(self, *arguments: str, terminal: bool = False) -> Deferred[int]:
         """Begin, up to the connection."""
-        console = Console(self.out, self.err, terminal, terminal, self.opened.append)
+        console = Console(self.out, self.err, terminal, terminal, self.open_page)
         options = parse_options(arguments)
         return Deferred.fromCoroutine(Command(self.reactor, options, console).run())
+
+    def open_page(self, url: str) -> bool:
+        self.opened.append(url)
+        return self.has_browser
+
+    def printed(self) -> bytes:
+        self.out.seek(0)
+        return self.out.read()
+
+    def pipe(self) -> tuple[int, BinaryIO]:
+        """Make a pipe; return a descriptor to read from, and a stream to write to."""
+        reader, writer = os.pipe()
+        return reader, self.enterContext(open(writer, "wb", buffering=0))
 
     def answered(self, command: Deferred[int], *pieces: bytes, close: bool = True) -> None:
         """Answer the connection that was begun last."""
@@ -91,7 +106,7 @@ class SavingTests(CommandTestCase):
         """The head is printed as it came, the body is saved under the URL's name."""
         self.fetch_page(answer=PAGE)
         self.assertEqual(self.files(), {"page": b"hello"})
-        self.assertEqual(self.out.getvalue(), PAGE[:-5])
+        self.assertEqual(self.printed(), PAGE[:-5])
         self.assertEqual(self.err.getvalue(), "hello-fetch: saved 5 bytes as 'page'.\n")
 
     def test_host(self) -> None:
@@ -109,7 +124,7 @@ class SavingTests(CommandTestCase):
         """With -o - the body goes to standard output, the head to standard error."""
         self.fetch_page("-o", "-", URL, answer=PAGE)
         self.assertEqual(self.files(), {})
-        self.assertEqual(self.out.getvalue(), b"hello")
+        self.assertEqual(self.printed(), b"hello")
         self.assertEqual(self.err.getvalue(), PAGE[:-5].decode().replace("\r\n", "\n"))
 
     def test_head(self) -> None:
@@ -122,17 +137,23 @@ class SavingTests(CommandTestCase):
         """Interim heads are printed, too."""
         hints = head(status="103 Early Hints")
         self.fetch_page(answer=hints + PAGE)
-        self.assertEqual(self.out.getvalue(), hints + PAGE[:-5])
+        self.assertEqual(self.printed(), hints + PAGE[:-5])
 
     def test_terminal(self) -> None:
         """On a terminal, a head cannot do anything."""
         self.fetch_page(answer=head("A: \x1b[31m\x9b", "Content-Length: 0"), terminal=True)
-        self.assertIn(b"A: \\x1b[31m\\x9b\n", self.out.getvalue())
+        self.assertIn(b"A: \\x1b[31m\\x9b\n", self.printed())
 
     def test_browser(self) -> None:
         """--open opens what was saved."""
         self.fetch_page("--open", URL, answer=PAGE)
         self.assertEqual(self.opened, [(Path.cwd() / "page").as_uri()])
+
+    def test_no_browser(self) -> None:
+        """Where no browser can be opened, the file is named."""
+        self.has_browser = False
+        self.fetch_page("--open", "--quiet", URL, answer=PAGE)
+        self.assertIn(f"open {Path('page').absolute().as_uri()} yourself", self.err.getvalue())
 
     def test_headers(self) -> None:
         """-H sends headers in their order and case."""
@@ -202,13 +223,23 @@ class CodingTests(CommandTestCase):
         self.assert_trouble(command, Trouble.PROTOCOL, "ends too early", "'page.part'")
         self.assertEqual(self.files(), {"page.part": b"hello"})
 
+    def test_too_many(self) -> None:
+        """Codings one upon the other are refused at once."""
+        command = self.start(URL)
+        coded = head(f"Content-Encoding: {', '.join(['gzip'] * (CODINGS_LIMIT + 1))}")
+        self.answered(command, coded, close=False)
+        self.assert_trouble(command, Trouble.PROTOCOL, "coded 6 times", "--no-decompress")
+        self.assertTrue(self.transport.disconnecting)
+        self.assertEqual(self.files(), {})
+
     def test_bomb(self) -> None:
         """--max-size counts what is saved, too."""
         command = self.start("--max-size", "1000", URL)
         bomb = gzip.compress(bytes(100_000))
         self.assertLess(len(bomb), 1000)
         self.answered(command, head("Content-Encoding: gzip") + bomb)
-        self.assert_trouble(command, Trouble.SIZE, "1000 bytes", "--max-size")
+        self.assert_trouble(command, Trouble.SIZE, "1000 bytes", "--max-size", "'page.part'")
+        self.assertEqual(self.files(), {"page.part": bytes(1000)})
 
     def bomb(self) -> Deferred[int]:
         """Begin to receive what takes several turns of the reactor to save."""
@@ -236,6 +267,58 @@ class CodingTests(CommandTestCase):
         self.reactor.advance(0)
         self.assertEqual(Path("page.part").stat().st_size, TURN * PIECE)
         self.assertEqual(self.reactor.getDelayedCalls(), [])
+
+
+class PipeTests(CommandTestCase):
+    """Saving into a pipe that takes its time."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.reader, self.out = self.pipe()
+        self.addCleanup(os.close, self.reader)
+        self.page = os.urandom(500_000)
+        self.command = self.start("-o", "-", "--timeout", "5", URL)
+        begin = head("Content-Length: 500000") + self.page[:400_000]
+        self.answered(self.command, begin, close=False)
+        self.reactor.pump([0] * 100)
+
+    def writer(self) -> Any:
+        (writer,) = self.reactor.writers
+        return writer
+
+    def test_full(self) -> None:
+        """Nothing is read while the pipe is full, and no time runs out."""
+        self.assertEqual(self.transport.producerState, "paused")
+        self.assertTrue(os.path.sameopenfile(self.writer().fileno(), self.out.fileno()))
+        self.assertEqual(self.writer().logPrefix(), "output")
+        self.reactor.advance(60)
+        self.assertNoResult(self.command)
+        received = b""
+        while len(received) < len(self.page):
+            received += os.read(self.reader, 65536)
+            if self.reactor.writers:
+                self.writer().doWrite()
+            self.reactor.pump([0] * 100)
+            if len(received) == 400_000:
+                self.assertEqual(self.transport.producerState, "producing")
+                self.peer.dataReceived(self.page[400_000:])
+                self.reactor.pump([0] * 100)
+        self.assertEqual(received, self.page)
+        self.assertEqual(self.reactor.writers, set())
+        self.assertEqual(self.successResultOf(self.command), 0)
+
+    def test_interrupted(self) -> None:
+        """Ctrl+C waits for nobody."""
+        self.command.cancel()
+        self.failureResultOf(self.command, CancelledError)
+        self.assertEqual(self.reactor.writers, set())
+
+    def test_reader_gone(self) -> None:
+        """The reactor may tell of a broken pipe as of a lost connection."""
+        os.close(self.reader)
+        self.reader = os.open(os.devnull, os.O_RDONLY)
+        self.writer().connectionLost(Failure(ConnectionLost()))
+        self.failureResultOf(self.command, BrokenPipeError)
 
 
 class RedirectTests(CommandTestCase):
@@ -283,7 +366,7 @@ class RedirectTests(CommandTestCase):
         self.answered(command, PAGE)
         self.assertEqual(self.successResultOf(command), 0)
         self.assertEqual(self.files(), {"page": b"hello"})
-        self.assertEqual(self.out.getvalue().count(b"HTTP/1.1 302"), 3)
+        self.assertEqual(self.printed().count(b"HTTP/1.1 302"), 3)
         self.assertIn(b"GET /b/c?d HTTP/1.1\r\nHost: 192.0.2.2\r\n", self.transport.value())
 
     def test_secrets(self) -> None:
@@ -296,6 +379,25 @@ class RedirectTests(CommandTestCase):
         self.answered(command, PAGE)
         self.assertNotIn(b"Authorization", self.transport.value())
         self.assertIn(b"A: b", self.transport.value())
+
+    def test_bytes(self) -> None:
+        """Bytes that cannot stand in a URL are taken for what they are."""
+        for location, target in (
+            (b"/caf\xe9", b"/caf%E9"),
+            ("/caf\u00e9".encode(), b"/caf%C3%A9"),
+            (b"/a b", b"/a%20b"),
+        ):
+            command = self.start("--follow", URL)
+            moved = b"HTTP/1.1 302 Found\r\nLocation: %b\r\n\r\n" % location
+            self.answered(command, moved, close=False)
+            self.answered(command, PAGE)
+            self.assertTrue(self.transport.value().startswith(b"GET %b HTTP" % target))
+
+    def test_who_is_to_blame(self) -> None:
+        """What goes wrong with the last page is told of the last place."""
+        command = self.follow("//192.0.2.2/")
+        self.answered(command, PAGE[:-2])
+        self.assert_trouble(command, Trouble.RESET, "192.0.2.2: ")
 
     def test_circle(self) -> None:
         """A circle ends."""
@@ -399,8 +501,8 @@ class TroubleTests(CommandTestCase):
 
     def test_other_family(self) -> None:
         """An address has one family."""
-        command = self.start("-6", URL)
-        self.assert_trouble(command, Trouble.DNS, "-4 and -6")
+        for option, url in (("-6", URL), ("-6", "192.0.2.1:81"), ("-4", "[2001:db8::1]:81")):
+            self.assert_trouble(self.start(option, url), Trouble.DNS, "-4 and -6")
 
     def test_full(self) -> None:
         """A file system that is full."""
@@ -422,14 +524,16 @@ class TroubleTests(CommandTestCase):
         self.failureResultOf(command, CancelledError)
         self.assertIn("3 bytes) is in 'page.part'", self.err.getvalue())
 
+    def test_no_name_for_tls(self) -> None:
+        """A name that Twisted checks no certificate for."""
+        command = self.start("https://r3---sn-a.example/")
+        self.assert_trouble(command, Trouble.TLS, "'r3---sn-a.example'")
+
     def test_broken_pipe(self) -> None:
         """Nobody reads."""
 
-        class Broken(BytesIO):
-            def write(self, data: Any) -> int:
-                raise BrokenPipeError
-
-        self.out = Broken()
+        reader, self.out = self.pipe()
+        os.close(reader)
         command = self.start("-o", "-", URL)
         self.answered(command, PAGE)
         self.failureResultOf(command, BrokenPipeError)
@@ -459,6 +563,21 @@ class ProgressTests(CommandTestCase):
         """It is not shown elsewhere, nor if it is not wanted."""
         self.assertNotIn("6.00", self.slow(terminal=False))
         self.assertEqual(self.slow("--quiet"), "")
+
+    def test_beside_the_page(self) -> None:
+        """It does not stand in the way of a page that is shown on the terminal, too."""
+        self.assertNotIn("6.00", self.slow("-o", "-"))
+
+    def test_interrupted(self) -> None:
+        """It ends before the next word is said."""
+        self.err = Terminal()
+        command = self.start(URL, terminal=True)
+        self.answered(command, head("Content-Length: 6") + b"he", close=False)
+        self.reactor.advance(PATIENCE)
+        command.cancel()
+        self.failureResultOf(command, CancelledError)
+        self.assertTrue(self.err.getvalue().endswith("\nhello-fetch: What arrived (2 bytes) is in"
+                                                     " 'page.part'.\n"))  # fmt: skip
 
     def test_not_installed(self) -> None:
         """It is not shown where tqdm is missing."""
@@ -501,6 +620,7 @@ class OptionsTests(CommandTestCase):
             (("-H", "a: x\r\nb: c", "h"), "control character"),
             (("-H", "Content-Length: 5", "h"), "announces a body"),
             (("--open", "-o", "-", "h"), "--open"),
+            (("-o", "folder/", "h"), "a file, not a folder"),
             (("--open", "--head", "h"), "--open"),
         ):
             err = StringIO()

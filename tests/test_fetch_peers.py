@@ -8,7 +8,12 @@ from tempfile import TemporaryDirectory
 from typing import Any, cast
 
 from twisted.internet.defer import Deferred
-from twisted.internet.endpoints import UNIXClientEndpoint, UNIXServerEndpoint
+from twisted.internet.endpoints import (
+    HostnameEndpoint,
+    UNIXClientEndpoint,
+    UNIXServerEndpoint,
+    wrapClientTLS,
+)
 from twisted.internet.interfaces import IAddress, IOpenSSLClientConnectionCreator
 from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.ssl import Certificate, PrivateCertificate, optionsForClientTLS
@@ -20,10 +25,12 @@ from twisted.web.server import Site
 from twisted.web.static import Data
 from zope.interface import implementer
 
+from hello_service.exchange import Settings
 from hello_service.fetch import RawAgent
 from hello_service.fetch_errors import PeerReset, TLSFailed
 from hello_service.raw_response import RawResponse
 from hello_service.response import Ending
+from hello_service.wire import Observer
 from tests.certificates import certificate_pem
 from tests.processes import program
 from tests.test_fetch import Endpoints
@@ -258,23 +265,53 @@ class Trust:
         return optionsForClientTLS(hostname.decode(), trustRoot=self._root)
 
 
+class Heard(Observer):
+    """Writes down when TLS was agreed on, and when something was sent."""
+
+    def __init__(self) -> None:
+        self.events: list[str] = []
+
+    def secured(self) -> None:
+        self.events.append("secured")
+
+    def sent(self, data: bytes) -> None:
+        self.events.append(f"sent {len(data)}")
+
+
 class TLSTests(PeerTestCase):
     """https."""
 
     def serve(self, *names: str, page: bytes = b"hello") -> str:
         """Serve a page with a certificate for some names, which C{self.agent} trusts."""
-        pem = certificate_pem(*names)
-        own = PrivateCertificate.loadPEM(pem)
-        self.agent = RawAgent(self.reactor, policy_for_https=cast(Any, Trust(pem)))
+        self.pem = certificate_pem(*names)
+        own = PrivateCertificate.loadPEM(self.pem)
+        self.heard = Heard()
+        self.settings = Settings(observer=self.heard)
+        trust = cast(Any, Trust(self.pem))
+        self.agent = RawAgent(self.reactor, self.settings, policy_for_https=trust)
         site = Site(Leaf(page, "text/plain"))
         return f"https://localhost:{self.listen(site, own.options())}/"
 
     async def test_trusted(self) -> None:
         """With a certificate that is trusted, a page is fetched."""
-        response, body = await self.fetch(self.serve("localhost", page=BIG))
+        url = self.serve("localhost", page=BIG)
+        response, body = await self.fetch(url)
         self.assertEqual(body, BIG)
+        self.assertEqual(self.heard.events[:2], ["secured", f"sent {len(response.wire.request)}"])
         self.assertIs(response.wire.ending, Ending.LENGTH)
         self.assertIsNotNone(response.wire.times.secured)
+
+    async def test_by_an_endpoint(self) -> None:
+        """TLS that an endpoint of the caller's does is timed, too."""
+        url = self.serve("localhost")
+        port = int(url.rpartition(":")[2].rstrip("/"))
+        creator = Trust(self.pem).creatorForNetloc(b"localhost", port)
+        endpoint = wrapClientTLS(creator, HostnameEndpoint(self.reactor, "localhost", port))
+        agent = RawAgent(self.reactor, self.settings, endpoint_factory=Endpoints(endpoint))
+        response, body = await self.fetch(url, agent)
+        self.assertEqual(body, b"hello")
+        self.assertIsNotNone(response.wire.times.secured)
+        self.assertIn("secured", self.heard.events)
 
     async def test_wrong_name(self) -> None:
         """A certificate for another name is refused."""
@@ -286,9 +323,10 @@ class TLSTests(PeerTestCase):
     async def test_untrusted(self) -> None:
         """By default the platform's authorities are trusted, and nobody else."""
         url = self.serve("localhost")
-        fetching = Deferred.fromCoroutine(self.fetch(url, RawAgent(self.reactor)))
+        fetching = Deferred.fromCoroutine(self.fetch(url, RawAgent(self.reactor, self.settings)))
         error = await self.assertFailure(fetching, TLSFailed)
         self.assertIn("certificate verify failed", str(error))
+        self.assertEqual(self.heard.events, [])
 
     async def test_no_tls(self) -> None:
         """A server that does no TLS is found out."""

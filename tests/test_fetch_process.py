@@ -66,6 +66,29 @@ class HelloFetchTests(ProcessTestCase):
             self.assertEqual(fetched.returncode, 0, fetched.stderr)
             self.assertEqual((self.folder / "page").read_bytes(), PAGE)
 
+    def test_closed_output(self) -> None:
+        """A page for an output that the shell has closed is not lost without a word."""
+        fetched = run("sh", "-c", f"{program('hello-fetch')} -o - {self.url}/ >&-")
+        self.assertEqual(fetched.returncode, 2)
+        self.assertRegex(fetched.stderr, r"\Ahello-fetch: error: Standard output is closed.*\n\Z")
+
+    def test_output_that_gets_full(self) -> None:
+        """What an output does not take whole is missed, however Python buffers."""
+        for unbuffered in ("", "1"):
+            fetched = run(
+                "bash", "-c", f"ulimit -f 500; {program('hello-fetch')} -q -o - {self.url}/ >page",
+                cwd=self.folder, env={**os.environ, "PYTHONUNBUFFERED": unbuffered},
+            )  # fmt: skip
+            self.assertEqual(fetched.returncode, 11)
+            self.assertIn("FILE: the output cannot be written (File too large)", fetched.stderr)
+            self.assertLess((self.folder / "page").stat().st_size, len(PAGE))
+
+    def test_pipes_by_name(self) -> None:
+        """A pipe is written to by its name, too."""
+        fetched = run("sh", "-c", f"{program('hello-fetch')} -q -o /dev/stdout {self.url}/ | wc -c")
+        self.assertEqual(fetched.stderr, "")
+        self.assertGreater(int(fetched.stdout), len(PAGE))
+
     def test_trace_that_cannot_be_written(self) -> None:
         """A full disk or a closed pipe below standard error is no traceback."""
         command = f"{program('hello-fetch')} --trace -q -o page {self.url}/"
@@ -162,6 +185,30 @@ class HelloFetchTests(ProcessTestCase):
         self.assertEqual(done.stdout, "hello141\n")
         self.assertNotIn("Error", done.stderr)
 
+    def test_interrupted_at_a_full_pipe(self) -> None:
+        """Ctrl+C waits for no reader."""
+        process = subprocess.Popen(
+            [program("hello-fetch"), "--trace", "-o", "-", self.url],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        with process:
+            assert process.stderr
+            while "reading paused" not in process.stderr.readline():
+                pass
+            process.send_signal(signal.SIGINT)
+            _, rest = process.communicate(timeout=PATIENCE)
+        self.assertEqual(process.returncode, 130)
+        self.assertNotIn("Traceback", rest)
+
+    def test_interrupted_while_imported(self) -> None:
+        """Ctrl+C at the start is quiet."""
+        (self.folder / "argparse.py").write_text("raise KeyboardInterrupt")
+        for command in ("hello-client", "hello-fetch"):
+            done = run(command, env={**os.environ, "PYTHONPATH": str(self.folder)})
+            self.assertEqual((done.returncode, done.stderr), (130, ""))
+
     def test_interrupted(self) -> None:
         """Ctrl+C ends it, and says what is left."""
         process = subprocess.Popen(
@@ -215,5 +262,5 @@ class HelloFetchTests(ProcessTestCase):
             "from hello_service.fetch_command import main; main()"
         )
         done = run(sys.executable, "-c", code, "https://localhost", cwd=self.folder)
-        self.assertEqual(done.returncode, 8)
+        self.assertEqual(done.returncode, 9)
         self.assertIn("pip install 'hello_service[tls]'", done.stderr)

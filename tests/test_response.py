@@ -1,10 +1,11 @@
 """Tests of L{hello_service.response} and L{hello_service.head}."""
 
+import re
 from dataclasses import dataclass
 from itertools import pairwise
 
 import h11
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -510,7 +511,12 @@ class PropertyTests(SynchronousTestCase):
     @given(st.one_of(mutations(), st.binary(max_size=100)))
     @settings(max_examples=1000, deadline=None)
     def test_as_strict_as_h11(self, stream: bytes) -> None:
-        """What is taken is taken by h11, too, and in the same way."""
+        """What is taken is taken by h11, too, and in the same way.
+
+        But for blanks before a chunk's extensions, which a recipient must bear (RFC 9112, section
+        7.1.1) and h11 does not.
+        """
+        assume(not re.search(rb"[0-9A-Fa-f][ \t]+;", stream))
         outcome = read([stream])
         if outcome.error is None:
             self.assertEqual(by_h11(stream), outcome.body)

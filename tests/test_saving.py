@@ -7,8 +7,9 @@ import os
 import resource
 import stat
 import zlib
-from io import BytesIO, StringIO
+from io import StringIO
 from pathlib import Path
+from socket import socketpair
 from tempfile import TemporaryDirectory
 
 from hypothesis import given, settings
@@ -288,7 +289,8 @@ class PlaceTests(SynchronousTestCase):
         self.addCleanup(resource.setrlimit, resource.RLIMIT_FSIZE, limits)
         place = place_at(self.path)
         resource.setrlimit(resource.RLIMIT_FSIZE, (5, limits[1]))
-        self.assertRaises(OSError, place.write, b"hello, world")
+        self.assertEqual(place.write(b"hello, world"), 5)
+        self.assertRaises(OSError, place.write, b", world")
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
         self.assertIn("5 bytes", place.give_up())
 
@@ -315,11 +317,65 @@ class PlaceTests(SynchronousTestCase):
 
     def test_stream(self) -> None:
         """A stream that is not ours stays open, whatever comes."""
-        stream = BytesIO()
-        place = OpenStream(stream, close=False)
-        place.write(b"hello")
+        with self.path.open("wb") as stream:
+            place = OpenStream(stream.fileno(), close=False)
+            self.assertEqual(place.write(b"hello" * 9999), 9999 * 5)
+            self.assertEqual(place.give_up(), "")
+            stream.write(b"!")
+        self.assertEqual(self.path.read_bytes(), b"hello" * 9999 + b"!")
+
+    def test_full_pipe(self) -> None:
+        """A pipe takes what it has room for, and is never waited for; nor is a socket."""
+        one, other = socketpair()
+        for stream, blocking in (
+            (os.pipe(), True),
+            (os.pipe(), False),
+            ((one.detach(), other.detach()), True),
+        ):
+            reader, writer = stream
+            self.addCleanup(os.close, reader)
+            self.addCleanup(os.close, writer)
+            os.set_blocking(writer, blocking)
+            place = OpenStream(writer, close=False)
+            taken = 0
+            while count := place.write(bytes(100_000)):
+                taken += count
+            self.assertEqual(place.write(b"hello"), 0)
+            while taken > 0:
+                taken -= len(os.read(reader, taken))
+            self.assertEqual(place.write(b"hello"), 5)
+            self.assertEqual(os.read(reader, 9), b"hello")
+            place.keep()
+            self.assertEqual(os.get_blocking(writer), blocking)
+
+    def test_broken_pipe(self) -> None:
+        """A pipe that nobody reads says so."""
+        reader, writer = os.pipe()
+        os.close(reader)
+        self.addCleanup(os.close, writer)
+        place = OpenStream(writer, close=False)
+        self.assertRaises(BrokenPipeError, place.write, b"hello")
         self.assertEqual(place.give_up(), "")
-        self.assertEqual(stream.getvalue(), b"hello")
+
+    def test_link_to_a_pipe(self) -> None:
+        """A pipe is written to by whatever name, as by /dev/stdout."""
+        reader, writer = os.pipe()
+        self.addCleanup(os.close, reader)
+        self.addCleanup(os.close, writer)
+        self.path.symlink_to(f"/dev/fd/{writer}")
+        place = place_at(self.path)
+        place.write(b"hello")
+        place.keep()
+        self.assertEqual(os.read(reader, 9), b"hello")
+
+    def test_permissions_stay(self) -> None:
+        """Who may not read the file that is replaced may not read the new one."""
+        self.path.write_bytes(b"old")
+        self.path.chmod(0o600)
+        place = place_at(self.path)
+        place.write(b"new")
+        place.keep()
+        self.assertEqual(stat.S_IMODE(self.path.stat().st_mode), 0o600)
 
 
 class EscapedTests(SynchronousTestCase):
