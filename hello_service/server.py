@@ -1,7 +1,10 @@
 """The tutorial's server (its step 2) as a Twisted protocol and its factory."""
 
 from collections.abc import MutableSet
-from sys import intern
+from contextlib import suppress
+from fcntl import ioctl
+from sys import byteorder, intern
+from termios import TIOCOUTQ
 from time import time
 
 from twisted.internet.error import ConnectionDone
@@ -9,6 +12,7 @@ from twisted.internet.interfaces import (
     IAddress,
     IConsumer,
     IDelayedCall,
+    IFileDescriptor,
     IHalfCloseableProtocol,
     IHandshakeListener,
     IPushProducer,
@@ -39,11 +43,21 @@ def _tell(text: str, **fields: object) -> None:
 
 
 LINGER = 2.0
-"""Seconds that a peer which was cut short has to read its last answer, while what it still sends
-is thrown away: to close with bytes unread would reset the connection and take the answer along."""
+"""Seconds that a peer has to close its side, once it has all of ours; what it still sends is thrown
+away. To close with bytes unread would reset the connection and take the last answers along."""
 
 
-class IConnection(ITCPTransport, IConsumer, IPushProducer):
+def _unsent(descriptor: int) -> int:
+    """Return how many bytes the peer's system has not taken yet (tcp(7), SIOCOUTQ).
+
+    Where this cannot be told it is 0.
+    """
+    with suppress(OSError):
+        return int.from_bytes(ioctl(descriptor, TIOCOUTQ, bytes(4)), byteorder)
+    return 0
+
+
+class IConnection(ITCPTransport, IConsumer, IPushProducer, IFileDescriptor):
     """What a stream transport is to its protocol, in one interface."""
 
 
@@ -79,6 +93,7 @@ class HelloProtocol(Protocol):
         self._peer = address_text(peer)
         self._local = ""
         self._connections = connections
+        self._tls = False
         self._congested = False
         self._unanswered = b""
         self._timer: IDelayedCall | None = None
@@ -93,7 +108,8 @@ class HelloProtocol(Protocol):
         )  # fmt: skip
         if self._delay:
             self.transport.bufferSize = READ_SIZE  # type: ignore[attr-defined]
-        if not ISSLTransport.providedBy(self.transport):
+        self._tls = ISSLTransport.providedBy(self.transport)
+        if not self._tls:
             self._greet()
 
     def handshakeCompleted(self) -> None:
@@ -121,7 +137,7 @@ class HelloProtocol(Protocol):
         self.transport.loseConnection()
 
     def writeConnectionLost(self) -> None:
-        self._timer = self._clock.callLater(LINGER, self.transport.abortConnection)
+        self._linger()
         self.transport.resumeProducing()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
@@ -136,6 +152,11 @@ class HelloProtocol(Protocol):
             reason=conversation.reason or ("end" if reason.check(ConnectionDone) else "lost"),
         )  # fmt: skip
         self._connections.discard(self)
+
+    @property
+    def answering(self) -> bool:
+        """Whether an answer is to come that waits for nobody but us."""
+        return bool(self._unanswered)
 
     def drain(self, reason: str) -> None:
         """Send what is owed, without any wait, then close.
@@ -193,11 +214,25 @@ class HelloProtocol(Protocol):
 
     def _close(self) -> None:
         self.transport.unregisterProducer()
-        if self._conversation.cut_short and not ISSLTransport.providedBy(self.transport):
+        if self._tls:
+            self.transport.resumeProducing()  # to see the peer's own close
+            self.transport.loseConnection()
+            self._linger()
+        elif self._conversation.cut_short:
             self.transport.pauseProducing()
             self.transport.loseWriteConnection()
         else:
-            self.transport.resumeProducing()  # over TLS, to see the peer's own close
+            self.transport.loseConnection()
+
+    def _linger(self) -> None:
+        self._timer = self._clock.callLater(LINGER, self._stop_lingering)
+
+    def _stop_lingering(self) -> None:
+        if _unsent(self.transport.fileno()):
+            self._linger()
+        elif self._tls:
+            self.transport.abortConnection()
+        else:
             self.transport.loseConnection()
 
 

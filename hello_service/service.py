@@ -216,8 +216,8 @@ def makeService(options: Options) -> IService:
     # A descriptor of its own: twistd shuts the terminal's when it daemonizes, and listens after.
     stderr = os.fdopen(os.dup(2), "w", errors="backslashreplace")
     given = {name.replace("-", "_"): value for name, value in options.items() if value is not None}
-    notifier = Notifier.from_environment(os.environ)
     try:
+        notifier = Notifier.from_environment(os.environ)
         if given.setdefault("max_connections", room) > room:
             raise ValueError(
                 f"--max-connections may be {room} at most with this limit of open descriptors:"

@@ -19,6 +19,7 @@ class FakeConnection:
         self.host = host
         self.started = started
         self.bytes_in = 0
+        self.answering = False
         self.told: list[str] = []
         self._connections = connections
         self._slow = slow

@@ -66,6 +66,12 @@ class InheritedSocketsTests(SynchronousTestCase):
         self.assertEqual(self.inherited(LISTEN_PID=str(os.getppid()), LISTEN_FDS="2"), {})
         self.assertEqual(inherited_sockets({}), {})
 
+    def test_a_number_that_is_none(self) -> None:
+        for text in ("abc", "", "-3", "30000000"):
+            error = self.assertRaises(ValueError, self.inherited, LISTEN_FDS=text)
+            self.assertRegex(str(error), r"^LISTEN_FDS is .*, not a number .*\.$")
+        self.assertEqual(self.inherited(), {})
+
 
 class AdoptedEndpointTests(TestCase):
     def setUp(self) -> None:
@@ -93,6 +99,17 @@ class AdoptedEndpointTests(TestCase):
         path.chmod(0o600)
         await self.assert_greets(listening)
         self.assertEqual(stat.S_IMODE(path.stat().st_mode), 0o600)
+
+    async def test_systemd_listens_on(self) -> None:
+        path = str(self.folder / "hello.sock")
+        for listening in (
+            socket.create_server(path, family=socket.AF_UNIX),
+            socket.create_server(("127.0.0.1", 0)),
+        ):
+            with listening.dup() as kept:
+                await self.assert_greets(listening)
+                with socket.socket(kept.family) as client:
+                    client.connect(kept.getsockname())
 
     def test_anything_else(self) -> None:
         bound = socket.create_server(("127.0.0.1", 0))

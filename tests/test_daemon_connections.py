@@ -33,6 +33,14 @@ class ConnectionsTests(SynchronousTestCase):
         first.end()
         self.assertEqual(self.connections.from_host("192.0.2.1"), 1)
 
+    def test_a_host_has_one_name(self) -> None:
+        one = FakeConnection(self.connections, "::ffff:192.0.2.1")
+        FakeConnection(self.connections, "192.0.2.1")
+        self.assertEqual(self.connections.from_host("192.0.2.1"), 2)
+        self.assertEqual(self.connections.from_host("::ffff:192.0.2.1"), 2)
+        one.end()
+        self.assertEqual(self.connections.from_host("192.0.2.1"), 1)
+
     def test_waits_for_the_last_one(self) -> None:
         first, second = (FakeConnection(self.connections) for _ in range(2))
         emptied = self.connections.emptied()

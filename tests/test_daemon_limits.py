@@ -1,3 +1,4 @@
+import os
 import resource
 from typing import cast
 
@@ -120,6 +121,16 @@ class LimitedFactoryTests(SynchronousTestCase):
             self.connect(factory)
         self.assertEqual([event["count"] for event in events], [1])
 
+    def test_the_log_tells_of_all(self) -> None:
+        factory = self.limited(maximum=0)
+        with capturedLogs() as events:
+            for _ in range(3):
+                self.connect(factory)
+            factory.doStop()
+            factory.doStop()
+        self.assertEqual([event["count"] for event in events], [1, 2])
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
 
 class NotedListening(ListeningService):
     """Notes what it is told."""
@@ -128,8 +139,9 @@ class NotedListening(ListeningService):
         super().__init__(MemoryReactor(), [], Factory(), lambda port: None)
         self.told: list[str] = []
 
-    def pause(self) -> None:
+    def pause(self) -> int:
         self.told.append("pause")
+        return 2
 
     def resume(self) -> None:
         self.told.append("resume")
@@ -142,13 +154,18 @@ class ExhaustionServiceTests(SynchronousTestCase):
         service = ExhaustionService(clock, listening)
         service.startService()
         limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+        self.addCleanup(resource.setrlimit, resource.RLIMIT_NOFILE, limits)
+        with open(os.devnull) as first:
+            free = first.fileno()
         with capturedLogs() as events:
             clock.advance(1)
             resource.setrlimit(resource.RLIMIT_NOFILE, (0, limits[1]))
             clock.pump([1, 1])
+            resource.setrlimit(resource.RLIMIT_NOFILE, (free + 2, limits[1]))  # not one for each
+            clock.advance(1)
             resource.setrlimit(resource.RLIMIT_NOFILE, limits)
             clock.pump([1, 1])
-        self.assertEqual(listening.told, ["pause", "pause", "resume"])
+        self.assertEqual(listening.told, ["pause", "pause", "pause", "resume"])
         self.assertEqual(
             [formatEvent(event) for event in events],
             ["Accepting no connections: Too many open files.", "Accepting connections again."],

@@ -14,7 +14,7 @@ from twisted.internet.interfaces import (
 )
 from twisted.internet.protocol import Factory
 from twisted.internet.testing import MemoryReactor
-from twisted.logger import capturedLogs
+from twisted.logger import capturedLogs, formatEvent
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
@@ -136,6 +136,38 @@ class ListeningServiceTests(SynchronousTestCase):
         service.pause()
         service.resume()
         self.assertEqual(told, ["stop", "start"])
+
+    def test_one_that_cannot_stop_keeps_none_from_it(self) -> None:
+        stopped: list[str] = []
+
+        class Port:
+            def stopListening(self) -> None:
+                stopped.append("stopped")
+                raise FileNotFoundError("hello.sock")
+
+        service = self.service(a=SlowEndpoint(), b=SlowEndpoint())
+        service.startService()
+        for _, endpoint in service._endpoints:
+            assert isinstance(endpoint, SlowEndpoint)
+            endpoint.outcome.callback(cast(IListeningPort, Port()))
+        with capturedLogs() as events:
+            self.successResultOf(service.stopService())
+        self.assertEqual(stopped, ["stopped"] * 2)
+        self.assertEqual(
+            [formatEvent(event) for event in events],
+            ["a is not cleaned up: hello.sock.", "b is not cleaned up: hello.sock."],
+        )
+
+    def test_a_terminal_that_is_gone(self) -> None:
+        endpoint = SlowEndpoint()
+        endpoint.outcome.errback(Failure(OSError(errno.EIO, "broken")))
+        with open("/dev/full", "w") as full:
+            service = ListeningService(
+                self.reactor, [("a", endpoint)], Factory(), self.ports.append, full
+            )
+            self.assertIn("broken", str(self.assertRaises(CannotStart, service.startService)))
+            with open(os.devnull, "w") as nowhere:  # for what is still buffered
+                os.dup2(nowhere.fileno(), full.fileno())
 
     def test_without_a_terminal(self) -> None:
         service = ListeningService(

@@ -56,6 +56,22 @@ class NotifierTests(NotifyTestCase):
             ],
         )
 
+    def test_one_that_stops_is_not_ready_any_more(self) -> None:
+        notifier = Notifier(self.address)
+        notifier.stopping()
+        notifier.reloading()
+        notifier.ready()
+        self.assertEqual(self.told(), ["STOPPING=1"])
+
+    def test_an_environment_that_makes_no_sense(self) -> None:
+        for text in ("abc", "", "-5", "1.5", "\u0663", "9" * 30, str(2**63 + 1)):
+            error = self.assertRaises(
+                ValueError, Notifier.from_environment, {"WATCHDOG_USEC": text}
+            )
+            self.assertRegex(str(error), r"^WATCHDOG_USEC is .*, not a number .*unset it\.$")
+        other = {"WATCHDOG_USEC": "abc", "WATCHDOG_PID": str(os.getppid())}
+        self.assertIsNone(Notifier.from_environment(other).watchdog)
+
     def test_a_reload_tells_its_time(self) -> None:
         before = time.monotonic()
         Notifier(self.address).reloading()

@@ -37,6 +37,16 @@ class SweepServiceTests(SynchronousTestCase):
         self.clock.pump([1] * 10)
         self.assertEqual(connection.told, ["idle"])
 
+    def test_one_that_waits_for_an_answer_is_not(self) -> None:
+        self.start(idle=8)
+        connection = self.connected()
+        connection.answering = True
+        self.clock.pump([1] * 20)
+        self.assertEqual(connection.told, [])
+        connection.answering = False
+        self.clock.pump([1] * 10)
+        self.assertEqual(connection.told, ["idle"])
+
     def test_one_that_sends_lives_no_longer_for_it(self) -> None:
         self.start(lifetime=8)
         connection = self.connected()

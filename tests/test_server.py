@@ -1,5 +1,7 @@
+import socket
+
 from twisted.internet.address import IPv4Address, UNIXAddress
-from twisted.internet.error import ConnectionDone, ConnectionLost
+from twisted.internet.error import ConnectionAborted, ConnectionDone, ConnectionLost
 from twisted.internet.interfaces import (
     IHalfCloseableProtocol,
     IHandshakeListener,
@@ -29,6 +31,9 @@ class HalfCloseTransport(StringTransport):
     def __init__(self) -> None:
         super().__init__()
         self.writes: list[bytes] = []
+
+    def fileno(self) -> int:
+        return 10**6  # which is not open
 
     def write(self, data: bytes) -> None:
         self.writes.append(data)
@@ -199,15 +204,27 @@ class LingerTests(ServerTestCase):
         self.assertEqual(self.transport.producerState, "paused")
         self.assertFalse(self.transport.disconnected)
 
-    def test_gives_the_peer_some_time_from_its_last_answer_on(self) -> None:
+    def test_gives_the_peer_some_time_once_it_has_all(self) -> None:
+        one, other = (self.enterContext(end) for end in socket.socketpair())
+        self.transport.fileno = one.fileno  # type: ignore[method-assign]
         self.protocol.writeConnectionLost()
+        one.send(b"on its way")
+        self.clock.pump([LINGER] * 5)
+        self.assertFalse(self.transport.disconnecting)
+        other.recv(99)
         self.clock.advance(LINGER - 0.1)
-        self.assertFalse(self.transport.disconnected)
+        self.assertFalse(self.transport.disconnecting)
         self.clock.advance(0.1)
-        self.assertTrue(self.transport.disconnected)
-        self.protocol.connectionLost(Failure(ConnectionLost()))
+        self.assertTrue(self.transport.disconnecting)
+        self.assertFalse(self.transport.disconnected)
+        self.protocol.connectionLost(Failure(ConnectionDone()))
 
-    def test_tls_is_greeted_after_its_handshake_and_lingers_by_itself(self) -> None:
+    def test_where_the_system_cannot_tell_what_is_under_way(self) -> None:
+        self.protocol.writeConnectionLost()
+        self.clock.advance(LINGER)
+        self.assertTrue(self.transport.disconnecting)
+
+    def test_tls_is_greeted_after_its_handshake_and_waits_for_the_peers_close(self) -> None:
         protocol = HelloFactory(self.clock, Framing.LINE).buildProtocol(PEER)
         transport = HalfCloseTransport()
         alsoProvides(transport, ISSLTransport)
@@ -218,6 +235,11 @@ class LingerTests(ServerTestCase):
         protocol.dataReceived(b"exit\nmore\n")
         self.assertFalse(transport.half_closed)
         self.assertTrue(transport.disconnecting)
+        self.clock.advance(LINGER - 0.1)
+        self.assertFalse(transport.disconnected)
+        self.clock.advance(0.1)
+        self.assertTrue(transport.disconnected)
+        protocol.connectionLost(Failure(ConnectionAborted()))
 
 
 class DrainTests(ServerTestCase):

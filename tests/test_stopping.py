@@ -5,6 +5,7 @@ import select
 import signal
 import socket
 
+from hello_service.server import LINGER
 from tests.certificates import tls_endpoint
 from tests.processes import PATIENCE, TWISTD, Daemon, ProcessTestCase
 
@@ -58,6 +59,32 @@ class StoppingTests(ProcessTestCase):
         self.assertLessEqual(len(owed) // 2, taken)
         ends = [line for line in daemon.output if re.search("closed|Shut Down", line)]
         self.assertIn("closed", ends[0])
+
+    def test_a_client_has_time_until_its_system_has_all(self) -> None:
+        daemon = self.daemon("--port=0", "--drain-timeout=60")
+        client = self.enterContext(socket.socket())
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        client.settimeout(PATIENCE)
+        client.connect(("127.0.0.1", daemon.port()))
+        self.assertEqual(client.recv(8), b"Welcome!")
+        client.sendall(b"Michael\n" * 5000)
+        self.assertEqual(client.recv(16), b"Hello, Michael!\n")
+        daemon.process.send_signal(signal.SIGTERM)
+        daemon.wait_for("Draining, connections left: 1", count=2 + round(LINGER))
+        with client.makefile("rb") as answers:
+            self.assertEqual(answers.read(), b"Hello, Michael!\n" * 4999)
+        client.close()
+        self.assert_ended(daemon)
+
+    def test_a_port_that_cannot_be_cleaned_up(self) -> None:
+        daemon = self.daemon("--listen=unix:hello.sock", "--listen=tcp:0:interface=127.0.0.1")
+        client = self.connect(daemon)
+        (self.folder / "hello.sock").unlink()
+        daemon.process.send_signal(signal.SIGTERM)
+        self.assertEqual(client.recv(8), b"")
+        client.close()
+        self.assert_ended(daemon)
+        daemon.wait_for("unix:hello.sock is not cleaned up: .*No such file")
 
     def test_a_stuck_client_is_aborted_and_counted(self) -> None:
         daemon = self.daemon("--port=0", "--drain-timeout=0.5")
@@ -120,6 +147,16 @@ class StoppingTests(ProcessTestCase):
             client.unwrap()
         self.assertRaises(ConnectionResetError, silent.recv, 8)
         self.assert_ended(daemon)
+
+    def test_tls_does_not_wait_for_ever_for_the_clients_close(self) -> None:
+        place, trust = tls_endpoint(self.folder)
+        daemon = self.daemon(f"--listen={place}")
+        plain = socket.create_connection(("127.0.0.1", daemon.port()), PATIENCE)
+        with trust.wrap_socket(plain, server_hostname="localhost") as client:
+            self.assertEqual(client.recv(8), b"Welcome!")
+            client.sendall(b"exit")
+            self.assertEqual(client.recv(8), b"")
+            daemon.wait_for("Connection from .* closed")
 
     def test_a_reload_during_the_drain(self) -> None:
         daemon = self.daemon("--port=0", "--drain-timeout=600")

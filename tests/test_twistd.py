@@ -244,6 +244,13 @@ class CannotStartTests(TwistdTestCase):
         sentence = self.refuse("--listen=systemd:domain=INET:index=0")
         self.assertIn("systemd has not passed", sentence)
 
+    def test_an_environment_that_makes_no_sense(self) -> None:
+        for setting in ("WATCHDOG_USEC=abc", "LISTEN_FDS=-3"):
+            sentence = self.refuse(
+                "--port=0", prefix=("sh", "-c", f'LISTEN_PID=$$ {setting} exec "$@"', "-")
+            )
+            self.assertIn(setting.partition("=")[0], sentence)
+
     def test_a_missing_folder(self) -> None:
         self.assertIn("make the folder", self.refuse("--listen=unix:/nosuch/hello.sock"))
 

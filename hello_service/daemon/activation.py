@@ -24,8 +24,10 @@ from twisted.internet.interfaces import (
 from zope.interface import implementer
 
 from hello_service.daemon.listening import MAXIMUM_BACKLOG
+from hello_service.daemon.notify import number_from
 
 _FIRST = 3
+_MOST = 2**20  # what Linux lets a process have open, unless it is told otherwise
 
 
 def starting_environment() -> dict[str, str]:
@@ -39,12 +41,16 @@ def starting_environment() -> dict[str, str]:
 
 
 def inherited_sockets(environ: Mapping[str, str]) -> dict[int, str]:
-    """Return the descriptors passed to this process, each with what messages call it."""
+    """Return the descriptors passed to this process, each with what messages call it.
+
+    @raises ValueError: with a sentence, if their number is none.
+    """
     if environ.get("LISTEN_PID") != str(os.getpid()):
         return {}
+    count = number_from(environ, "LISTEN_FDS", _MOST)
     names = environ.get("LISTEN_FDNAMES", "").split(":")
     passed = {}
-    for place in range(int(environ["LISTEN_FDS"])):
+    for place in range(count):
         name = f" ({names[place]})" if any(names[place : place + 1]) else ""
         passed[_FIRST + place] = f"descriptor {_FIRST + place}{name}"
     return passed
@@ -89,5 +95,6 @@ class _AdoptedUNIXEndpoint:
         # no public way to give it the socket.
         port = unix.Port(b"\0inherited", factory, MAXIMUM_BACKLOG, reactor=self._reactor)
         port._preexistingSocket = socket.socket(fileno=self._descriptor)
+        port._shouldShutdown = False  # systemd listens on it, too
         port.startListening()
         return port

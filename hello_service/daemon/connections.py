@@ -13,6 +13,7 @@ class Connection(Protocol):
     @ivar host: the peer's IP address; C{None} where it has none.
     @ivar started: when the connection was made, by the reactor's clock.
     @ivar bytes_in: how many bytes have been read.
+    @ivar answering: whether it is the daemon's turn to say something, not the peer's.
     """
 
     @property
@@ -21,12 +22,19 @@ class Connection(Protocol):
     def started(self) -> float: ...
     @property
     def bytes_in(self) -> int: ...
+    @property
+    def answering(self) -> bool: ...
 
     def drain(self, reason: str) -> None:
         """Send what is owed, then close."""
 
     def abort(self) -> None:
         """Close at once."""
+
+
+def _plain(host: str | None) -> str | None:
+    """Give a host one name: C{::} has IPv4 addresses in the clothes of IPv6 (RFC 4291, 2.5.5)."""
+    return host and host.removeprefix("::ffff:")
 
 
 AnyConnection = TypeVar("AnyConnection", bound=Connection)
@@ -45,14 +53,15 @@ class Connections(MutableSet[AnyConnection]):
     def add(self, value: AnyConnection) -> None:
         """Add one."""
         self._open.add(value)
-        self._hosts[value.host] += 1
+        self._hosts[_plain(value.host)] += 1
 
     def discard(self, value: AnyConnection) -> None:
         """Take one out."""
         self._open.discard(value)
-        self._hosts[value.host] -= 1
-        if not self._hosts[value.host]:
-            del self._hosts[value.host]
+        host = _plain(value.host)
+        self._hosts[host] -= 1
+        if not self._hosts[host]:
+            del self._hosts[host]
         if not self._open:
             waiting, self._waiting = self._waiting, []
             for emptied in waiting:
@@ -70,7 +79,7 @@ class Connections(MutableSet[AnyConnection]):
 
     def from_host(self, host: str | None) -> int:
         """Count those from one host."""
-        return self._hosts[host]
+        return self._hosts[_plain(host)]
 
     def emptied(self) -> Deferred[None]:
         """Wait until there is none; may be cancelled."""

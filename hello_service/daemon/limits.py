@@ -3,7 +3,7 @@
 import os
 import resource
 from collections import Counter
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from typing import Any
 
 from twisted.application.internet import TimerService
@@ -83,7 +83,14 @@ class LimitedFactory:
         self._refused: Counter[str] = Counter()
         self._timer: IDelayedCall | None = None
         self.doStart = factory.doStart
-        self.doStop = factory.doStop
+
+    def doStop(self) -> None:
+        """Stop the factory; there is nothing more to tell."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._tell_refused()
+        self._factory.doStop()
 
     def logPrefix(self) -> str:
         """Return what the log calls the factory."""
@@ -107,6 +114,9 @@ class LimitedFactory:
 
     def _tell(self) -> None:
         self._timer = self._clock.callLater(1, self._tell) if self._refused else None
+        self._tell_refused()
+
+    def _tell_refused(self) -> None:
         for limit, count in self._refused.items():
             most = self._maximum if limit == "total" else self._per_host
             self._log.warn(_REFUSALS[limit], event="refused", limit=limit, count=count, most=most)
@@ -127,17 +137,23 @@ class ExhaustionService(TimerService):
         self.clock = clock
         self._listening = listening
         self._exhausted = False
+        self._paused = 0
 
     def _look(self) -> None:
         try:
-            os.close(os.open(os.devnull, os.O_RDONLY))
-            if self._exhausted:
-                self._listening.resume()
-                self._log.warn("Accepting connections again.", event="recovered")
-            self._exhausted = False
+            with ExitStack() as probes:
+                # To accept again, a reactor may open one for each port.
+                for _ in range(self._paused + 1):
+                    probes.callback(os.close, os.open(os.devnull, os.O_RDONLY))
         except OSError as error:
-            self._listening.pause()
+            self._paused = self._listening.pause()
             if not self._exhausted:
                 self._log.error("Accepting no connections: {why}.",
                                 event="exhausted", why=error.strerror)  # fmt: skip
             self._exhausted = True
+        else:
+            if self._exhausted:
+                self._listening.resume()
+                self._log.warn("Accepting connections again.", event="recovered")
+            self._exhausted = False
+            self._paused = 0

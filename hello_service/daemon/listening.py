@@ -3,6 +3,7 @@
 import errno
 import socket
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from enum import Enum
 from importlib.util import find_spec
 from typing import Any, TextIO
@@ -162,7 +163,7 @@ class ListeningService(Service):
         self._stderr = stderr
         self._ready = ready
         self._page = page
-        self._ports: list[Any] = []  # all of Twisted's and ours can stop reading
+        self._ports: dict[Any, str] = {}  # all of Twisted's and ours can stop reading
         self._attempts: list[Deferred[None]] = []
         self._sentence = ""
 
@@ -173,7 +174,7 @@ class ListeningService(Service):
         """
         self._sentence = ""
         for place, endpoint in self._endpoints:
-            attempt = endpoint.listen(self._factory).addCallback(self._listen)
+            attempt = endpoint.listen(self._factory).addCallback(self._listen, place)
             self._attempts.append(attempt.addErrback(self._fail, place))
             if self._sentence:
                 self.stopService()
@@ -193,25 +194,32 @@ class ListeningService(Service):
         attempts, self._attempts = self._attempts, []
         for attempt in attempts:
             attempt.cancel()
-        ports, self._ports = self._ports, []
-        stopping = [maybeDeferred(port.stopListening) for port in ports]
+        ports, self._ports = self._ports, {}
+        stopping = [
+            maybeDeferred(port.stopListening).addErrback(self._fail_to_stop, place)
+            for port, place in ports.items()
+        ]
         return gatherResults(stopping).addCallback(lambda _: None)
 
-    def pause(self) -> None:
-        """Accept no connections; those that come wait."""
+    def pause(self) -> int:
+        """Accept no connections; those that come wait. Return from how many ports."""
         for port in self._ports:
             port.stopReading()
+        return len(self._ports)
 
     def resume(self) -> None:
         """Accept connections again."""
         for port in self._ports:
             port.startReading()
 
-    def _listen(self, port: IListeningPort) -> None:
-        self._ports.append(port)
+    def _listen(self, port: IListeningPort, place: str) -> None:
+        self._ports[port] = place
         self._listening(port)
         if len(self._ports) == len(self._endpoints):
             self._ready()
+
+    def _fail_to_stop(self, failure: Failure, place: str) -> None:
+        self._log.warn("{place} is not cleaned up: {why}.", place=place, why=str(failure.value))
 
     def _fail(self, failure: Failure, place: str) -> None:
         if failure.check(CancelledError):
@@ -225,4 +233,5 @@ class ListeningService(Service):
         else:
             self._sentence = sentence
             if self._stderr:
-                print(sentence, file=self._stderr, flush=True)
+                with suppress(OSError):  # it may be closed or full
+                    print(sentence, file=self._stderr, flush=True)

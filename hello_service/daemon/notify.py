@@ -13,6 +13,19 @@ from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
 
+def number_from(environ: Mapping[str, str], name: str, most: int) -> int:
+    """Return a number that the service manager has put into the environment, 0 if it has not.
+
+    @raises ValueError: with a sentence, if it is no number from 0 to C{most}.
+    """
+    text = environ.get(name, "0")
+    if text.isascii() and text.isdigit() and int(text[-20:]) <= most and len(text) <= 20:
+        return int(text)
+    raise ValueError(
+        f"{name} is {text!r}, not a number from 0 to {most}: leave it to systemd, or unset it."
+    )
+
+
 class Notifier:
     """Sends datagrams to the service manager; without one, it does nothing.
 
@@ -29,6 +42,7 @@ class Notifier:
     def __init__(self, address: str = "", watchdog: float | None = None) -> None:
         self.watchdog = watchdog
         self.active = bool(address)
+        self._stopping = False
         self._heard = True
         self._socket: socket.socket | None = None
         self._address = "\0" + address[1:] if address.startswith("@") else address
@@ -44,26 +58,32 @@ class Notifier:
 
         The variables are left where they are: the manager heeds no child of the daemon.
         C{WATCHDOG_PID} is compared at once, so that a daemon may fork after this.
+
+        @raises ValueError: with a sentence, if one of them has no sense.
         """
         own = environ.get("WATCHDOG_PID", str(os.getpid())) == str(os.getpid())
-        wait = int(environ.get("WATCHDOG_USEC", 0)) if own else 0
+        wait = number_from(environ, "WATCHDOG_USEC", 2**63) if own else 0
         return cls(environ.get("NOTIFY_SOCKET", ""), wait / 1e6 or None)
 
     def ready(self) -> None:
-        """Tell that the start, or the reload, is finished."""
-        self._send("READY=1")
+        """Tell that the start, or the reload, is finished; a daemon that stops is not ready."""
+        if not self._stopping:
+            self._send("READY=1")
 
     def status(self, text: str) -> None:
         """Tell people, in one line, how the daemon is."""
         self._send(f"STATUS={text}")
 
     def reloading(self) -> None:
-        """Tell that a reload begins; `ready` ends it."""
+        """Tell that a reload begins; `ready` ends it. To a stop it does not matter."""
+        if self._stopping:
+            return
         now = time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
         self._send("RELOADING=1", f"MONOTONIC_USEC={now}")
 
     def stopping(self) -> None:
         """Tell that the daemon stops."""
+        self._stopping = True
         self._send("STOPPING=1")
 
     def extend_timeout(self, seconds: float) -> None:

@@ -17,7 +17,7 @@ class SweepService(TimerService):
     It looks at all connections four times in the shorter of the two limits, and so notices by a
     quarter of that too late.
 
-    @param idle: seconds without a byte from the peer, if there is a limit.
+    @param idle: seconds without a byte from a peer whose turn it is, if there is a limit.
     @param lifetime: seconds of a connection, if there is a limit.
     """
 
@@ -48,7 +48,7 @@ class SweepService(TimerService):
                     connection.abort()
                 continue
             received, since = heard.get(connection, (0, connection.started))
-            if connection.bytes_in != received:
+            if connection.bytes_in != received or connection.answering:
                 received, since = connection.bytes_in, now
             self._heard[connection] = received, since
             if self._idle and now - since >= self._idle:
