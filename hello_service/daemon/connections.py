@@ -47,21 +47,23 @@ class Connections(MutableSet[AnyConnection]):
 
     def __init__(self) -> None:
         self._open: set[AnyConnection] = set()
-        self._hosts: Counter[str | None] = Counter()
+        self._hosts: Counter[str | None] | None = None
         self._waiting: list[Deferred[None]] = []
 
     def add(self, value: AnyConnection) -> None:
         """Add one."""
         self._open.add(value)
-        self._hosts[_plain(value.host)] += 1
+        if self._hosts is not None:
+            self._hosts[_plain(value.host)] += 1
 
     def discard(self, value: AnyConnection) -> None:
         """Take one out."""
         self._open.discard(value)
-        host = _plain(value.host)
-        self._hosts[host] -= 1
-        if not self._hosts[host]:
-            del self._hosts[host]
+        if self._hosts is not None:
+            host = _plain(value.host)
+            self._hosts[host] -= 1
+            if not self._hosts[host]:
+                del self._hosts[host]
         if not self._open:
             waiting, self._waiting = self._waiting, []
             for emptied in waiting:
@@ -78,7 +80,9 @@ class Connections(MutableSet[AnyConnection]):
         return iter(tuple(self._open))
 
     def from_host(self, host: str | None) -> int:
-        """Count those from one host."""
+        """Count those from one host; who never asks does not pay for it."""
+        if self._hosts is None:
+            self._hosts = Counter(_plain(connection.host) for connection in self._open)
         return self._hosts[_plain(host)]
 
     def emptied(self) -> Deferred[None]:
