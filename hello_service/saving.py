@@ -68,7 +68,8 @@ class NewFile:
         with self._file:
             # Some file systems say only at a close what could not be written.
             os.close(os.dup(self._file.fileno()))
-            with suppress(FileNotFoundError):  # who may read the old one may read the new one
+            # Who may read the old one may read the new one, where the file system knows of that.
+            with suppress(FileNotFoundError, PermissionError):
                 os.fchmod(self._file.fileno(), stat.S_IMODE(self._path.stat().st_mode))
             self._part.replace(self._path)
 

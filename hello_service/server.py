@@ -227,9 +227,11 @@ class HelloProtocol(Protocol):
     def _linger(self) -> None:
         self._timer = self._clock.callLater(LINGER, self._stop_lingering)
 
-    def _stop_lingering(self) -> None:
+    def _stop_lingering(self, looked: bool = False) -> None:
         if _unsent(self.transport.fileno()):
             self._linger()
+        elif self._tls and not looked:  # what TLS may hold goes out first
+            self._timer = self._clock.callLater(0, self._stop_lingering, True)
         elif self._tls:
             self.transport.abortConnection()
         else:
