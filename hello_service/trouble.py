@@ -72,6 +72,11 @@ def connect_trouble(failure: BaseException, place: str, seconds: float) -> Troub
                 Trouble.REFUSED,
                 f"{place} refused: nothing listens there; start the server, or check the address.",
             )
+        case error.ConnectError(osError=errno.ECONNRESET):
+            return TroubleError(
+                Trouble.RESET,
+                f"{place} reset the connection at once: it may have too many; look into its log.",
+            )
     reason = str(failure).rstrip(".")
     return TroubleError(
         Trouble.UNREACHABLE,

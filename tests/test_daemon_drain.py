@@ -226,6 +226,14 @@ class HurryOnSecondSignalTests(DrainTestCase):
                 self.assertNoResult(stopped)
                 self.service.hurry()
 
+    def test_one_that_is_ignored_stays_so(self) -> None:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        hurry_on_second_signal(Reactor(), self.service)
+        signal.raise_signal(signal.SIGINT)
+        self.assertIs(signal.getsignal(signal.SIGINT), signal.SIG_IGN)
+        signal.raise_signal(signal.SIGTERM)
+        self.assertEqual(self.received, [signal.SIGTERM])
+
     def test_the_second_means_now(self) -> None:
         signal.raise_signal(signal.SIGTERM)
         stopped = self.stop()

@@ -1,6 +1,7 @@
 """The documents lead where they say, name every option, and have what the programs say."""
 
 import errno
+import gzip
 import os
 import re
 import shlex
@@ -59,6 +60,10 @@ def look_up_nobody() -> None:
     socket.getaddrinfo("nosuch.invalid", 0, flags=socket.AI_NUMERICHOST)
 
 
+def no_name_server() -> None:
+    raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
+
+
 def connect_to_nobody() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         address = server.getsockname()
@@ -95,6 +100,11 @@ def send_text() -> None:
         client.send("Michael")  # type: ignore[arg-type]
 
 
+def write_bytes() -> None:
+    with open(os.devnull, "w") as file:
+        file.write(b"Michael")  # type: ignore[arg-type]
+
+
 def error_line(cause: Callable[[], object]) -> str:
     """The last line of the traceback that something ends with."""
     try:
@@ -109,6 +119,7 @@ ERRORS: list[tuple[str, Callable[[], object]]] = [
     ("NOT-ALLOWED", system_error(errno.EACCES)),
     ("NOT-HERE", bind_elsewhere),
     ("DNS", look_up_nobody),
+    ("DNS", no_name_server),
     ("REFUSED", connect_to_nobody),
     ("UNREACHABLE", system_error(errno.ENETUNREACH)),
     ("UNREACHABLE", system_error(errno.EHOSTUNREACH)),
@@ -119,8 +130,12 @@ ERRORS: list[tuple[str, Callable[[], object]]] = [
     ("BYTES-OR-STR", send_text),
     ("BYTES-OR-STR", lambda: b"Hello, " + "Michael"),  # type: ignore[operator]
     ("BYTES-OR-STR", lambda: "Hello, " + b"Michael"),  # type: ignore[operator]
+    ("BYTES-OR-STR", lambda: "".join([b"Michael"])),  # type: ignore[list-item]
+    ("BYTES-OR-STR", write_bytes),
     ("UNICODE", lambda: "你".encode()[:1].decode()),
     ("UNICODE", lambda: "你".encode("gbk").decode()),
+    ("UNICODE", lambda: gzip.compress(b"").decode()),
+    ("UNICODE", lambda: "你".encode().decode("gbk")),
 ]
 if sys.version_info >= (3, 12):
     ERRORS.append(("TLS", lambda: attrgetter("wrap_socket")(ssl)))
@@ -197,7 +212,7 @@ class ErrorsPageTests(SynchronousTestCase):
 
     def test_the_programs_take_what_is_to_be_typed(self) -> None:
         typed = [shlex.split(line) for text in sections(PAGES[0]).values() for line in code(text)
-                 if re.match("(sudo |)(hello-|twistd )", line)]  # fmt: skip
+                 if re.match(r"(hello-|twistd |sudo .*\btwistd\b)", line)]  # fmt: skip
         self.assertEqual({"hello-client", "hello-fetch", "twistd", "sudo"}, {w[0] for w in typed})
         for program, *arguments in typed:
             match program:

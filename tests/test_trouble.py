@@ -17,6 +17,7 @@ class ConnectTroubleTests(SynchronousTestCase):
             (defer.TimeoutError(), Trouble.TIMEOUT),
             (error.ConnectionRefusedError(), Trouble.REFUSED),
             (error.ConnectError(errno.ENOENT, "No such file"), Trouble.REFUSED),
+            (error.ConnectError(errno.ECONNRESET, "Reset"), Trouble.RESET),
             (error.NoRouteError(), Trouble.UNREACHABLE),
             (error.ConnectError(errno.EACCES, "Denied"), Trouble.UNREACHABLE),
         ):

@@ -125,4 +125,6 @@ def hurry_on_second_signal(reactor: IReactorFromThreads, service: DrainingServic
             former[number](number, frame)
 
     for number in (signal.SIGINT, signal.SIGTERM):
-        former[number] = signal.signal(number, handle)
+        former[number] = signal.getsignal(number)
+        if callable(former[number]):  # it is not ignored, as SIGINT is in a shell's background
+            signal.signal(number, handle)
