@@ -1,25 +1,26 @@
 """The commands' entry points: Ctrl+C ends them quietly even while they are still being imported."""
 
 import sys
-from signal import SIGINT
-from typing import NoReturn
+
+INTERRUPTED = 130
+"""The exit status after Ctrl+C, as shells have it: 128 and the number of SIGINT."""
 
 
-def hello_client() -> NoReturn:
+def hello_client() -> None:
     """Run C{hello-client}."""
     try:
         from hello_service.client_command import main
 
         main()
     except KeyboardInterrupt:
-        sys.exit(128 + SIGINT)
+        sys.exit(INTERRUPTED)
 
 
-def hello_fetch() -> NoReturn:
+def hello_fetch() -> None:
     """Run C{hello-fetch}."""
     try:
         from hello_service.fetch_command import main
 
         main()
     except KeyboardInterrupt:
-        sys.exit(128 + SIGINT)
+        sys.exit(INTERRUPTED)

@@ -282,10 +282,10 @@ class Exchange(Protocol):
         clock = self._reactor
         self._timer = clock.callLater(max(due - clock.seconds(), 0), self._tick)
 
-    def _tick(self, last: bool = False) -> None:
+    def _tick(self, turns: int = 2) -> None:
         """
-        @param last: whether the reactor has read what there is, after a time in which it may not
-            have run at all.
+        @param turns: how many more the reactor gets to read what there is, for it may not have run
+            for long; on uvloop it does not read before the second.
         """
         settings, position = self._settings, self._reader.position
         now = self._reactor.seconds()
@@ -294,8 +294,8 @@ class Exchange(Protocol):
         due = self._due()
         if due is None or due > now:
             self._arm()
-        elif not last:
-            self._timer = self._reactor.callLater(0, self._tick, True)
+        elif turns:
+            self._timer = self._reactor.callLater(0, self._tick, turns - 1)
         elif settings.timeout is not None and now >= self._started + settings.timeout:
             self._finish(OutOfTime(settings.timeout, *position))
         elif self._connected:

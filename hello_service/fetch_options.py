@@ -47,6 +47,8 @@ def parse_options(arguments: Sequence[str] | None = None) -> Options:
         parser.error(f"{error}.")
     if options.open and (options.head or options.output == "-"):
         parser.error("--open shows a saved file: leave --head and -o - out.")
+    if options.output == "/dev/stdout":
+        options.output = "-"
     if options.output and options.output.endswith("/"):
         parser.error(
             f"-o takes a file, not a folder: write its name, too, like {options.output}page."

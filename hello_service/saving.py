@@ -68,10 +68,15 @@ class NewFile:
         with self._file:
             # Some file systems say only at a close what could not be written.
             os.close(os.dup(self._file.fileno()))
-            # Who may read the old one may read the new one, where the file system knows of that.
-            with suppress(FileNotFoundError, PermissionError):
-                os.fchmod(self._file.fileno(), stat.S_IMODE(self._path.stat().st_mode))
+            self._take_on_permissions()
             self._part.replace(self._path)
+
+    def _take_on_permissions(self) -> None:
+        """Let those read it who may read the file of ours that it replaces."""
+        with suppress(FileNotFoundError, PermissionError):  # not all file systems have permissions
+            old = self._path.stat()
+            if old.st_uid == os.geteuid():
+                os.fchmod(self._file.fileno(), old.st_mode & 0o777)
 
     def give_up(self) -> str:
         if not self._size:
@@ -106,14 +111,16 @@ def _empty(path: Path) -> BinaryIO:
 class OpenStream:
     """A stream, a device or a pipe, which takes what comes when it has room for it.
 
-    It never waits, and leaves alone whether its descriptor would, which others may share.
+    It leaves alone whether its descriptor waits for room, which others may share, and waits itself
+    as little as the system lets it.
 
     @param close: whether to close the descriptor at the end.
     """
 
     def __init__(self, descriptor: int, close: bool) -> None:
         self._most = sys.maxsize
-        if os.get_blocking(descriptor) and not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        mode = os.fstat(descriptor).st_mode
+        if os.get_blocking(descriptor) and not (stat.S_ISREG(mode) or stat.S_ISBLK(mode)):
             try:  # Linux has another one for us, that does not wait
                 flags = os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY
                 descriptor, close = os.open(f"/proc/self/fd/{descriptor}", flags), True

@@ -225,13 +225,12 @@ class HelloProtocol(Protocol):
             self.transport.loseConnection()
 
     def _linger(self) -> None:
-        self._timer = self._clock.callLater(LINGER, self._stop_lingering)
+        unsent = _unsent(self.transport.fileno())
+        self._timer = self._clock.callLater(LINGER, self._stop_lingering, unsent)
 
-    def _stop_lingering(self, looked: bool = False) -> None:
-        if _unsent(self.transport.fileno()):
+    def _stop_lingering(self, before: int) -> None:
+        if before or _unsent(self.transport.fileno()):
             self._linger()
-        elif self._tls and not looked:  # what TLS may hold goes out first
-            self._timer = self._clock.callLater(0, self._stop_lingering, True)
         elif self._tls:
             self.transport.abortConnection()
         else:

@@ -308,11 +308,15 @@ class PauseTests(TroubleTestCase):
             def dataReceived(self, data: bytes) -> None:
                 raise ZeroDivisionError
 
-        response = self.fetched(HEAD + b"he")
-        body = Fails()
-        self.assertRaises(ZeroDivisionError, response.deliverBody, body)
-        self.assertTrue(self.transport.disconnecting)
-        body.reasons[0].trap(ResponseFailed)
+        class FailsAtOnce(Body):
+            def connectionMade(self) -> None:
+                raise ZeroDivisionError
+
+        for body in (Fails(), FailsAtOnce()):
+            response = self.fetched(HEAD + b"he")
+            self.assertRaises(ZeroDivisionError, response.deliverBody, body)
+            self.assertTrue(self.transport.disconnecting)
+            body.reasons[0].trap(ResponseFailed)
 
     def test_ended_while_paused(self) -> None:
         """To pause when all has come holds back what is left."""

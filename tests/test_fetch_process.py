@@ -85,9 +85,12 @@ class HelloFetchTests(ProcessTestCase):
 
     def test_pipes_by_name(self) -> None:
         """A pipe is written to by its name, too."""
-        fetched = run("sh", "-c", f"{program('hello-fetch')} -q -o /dev/stdout {self.url}/ | wc -c")
-        self.assertEqual(fetched.stderr, "")
-        self.assertGreater(int(fetched.stdout), len(PAGE))
+        for name in ("/dev/stdout", "/dev/fd/4"):
+            command = f"{program('hello-fetch')} -q -o {name} {self.url}/ 4>&1 2>&4 >/dev/null"
+            if name == "/dev/stdout":
+                command = f"{program('hello-fetch')} -q -o {name} {self.url}/ 2>/dev/null"
+            fetched = run("sh", "-c", f"{command} | wc -c")
+            self.assertEqual((int(fetched.stdout), fetched.stderr), (len(PAGE), ""))
 
     def test_trace_that_cannot_be_written(self) -> None:
         """A full disk or a closed pipe below standard error is no traceback."""

@@ -377,6 +377,19 @@ class PlaceTests(SynchronousTestCase):
         place.keep()
         self.assertEqual(stat.S_IMODE(self.path.stat().st_mode), 0o600)
 
+    def test_no_more_than_permissions_stay(self) -> None:
+        """What the page can do must not be what another file was trusted with."""
+        umask = os.umask(0)
+        os.umask(umask)
+        self.path.write_bytes(b"old")
+        self.path.chmod(0o4755)
+        place_at(self.path).keep()
+        self.assertEqual(stat.S_IMODE(self.path.stat().st_mode), 0o755)
+        self.path.chmod(0o777)
+        self.patch(os, "geteuid", lambda: self.path.stat().st_uid + 1)
+        place_at(self.path).keep()
+        self.assertEqual(stat.S_IMODE(self.path.stat().st_mode), 0o666 & ~umask)
+
 
 class EscapedTests(SynchronousTestCase):
     """Text that is safe to show."""

@@ -212,6 +212,7 @@ class LingerTests(ServerTestCase):
         self.clock.pump([LINGER] * 5)
         self.assertFalse(self.transport.disconnecting)
         other.recv(99)
+        self.clock.advance(LINGER)
         self.clock.advance(LINGER - 0.1)
         self.assertFalse(self.transport.disconnecting)
         self.clock.advance(0.1)
