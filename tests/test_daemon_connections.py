@@ -32,8 +32,10 @@ class ConnectionsTests(SynchronousTestCase):
         self.assertEqual(counts, [2, 1, 0])
         first.end()
         self.assertEqual(self.connections.from_host("192.0.2.1"), 1)
-        FakeConnection(self.connections, "192.0.2.1")
-        self.assertEqual(self.connections.from_host("192.0.2.1"), 2)
+        last = FakeConnection(self.connections, "192.0.2.3")
+        self.assertEqual(self.connections.from_host("192.0.2.3"), 1)
+        last.end()
+        self.assertEqual(self.connections.from_host("192.0.2.3"), 0)
 
     def test_a_host_has_one_name(self) -> None:
         one = FakeConnection(self.connections, "::ffff:192.0.2.1")
