@@ -1,8 +1,7 @@
 """A response as L{IResponse}, which keeps what was on the wire."""
 
 from collections import deque
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, cached_property
 from typing import Any, NamedTuple, Protocol, cast
@@ -109,8 +108,11 @@ class RawResponse:
         close delimits, or C{ResponseFailed} with a L{ResponseError} as its reason.
         """
         self._take_receiver(_ProtocolReceiver(protocol, self))
-        with self._given_up_if_it_raises():
+        try:
             protocol.makeConnection(cast(ITransport, self))
+        except BaseException:
+            self.abortConnection()
+            raise
         self.deliver_pending()
 
     def deliver_to(self, receiver: Receiver) -> None:
@@ -127,24 +129,19 @@ class RawResponse:
         """Hand over what is held, and then read on."""
         if self._paused or self._receiver is None:
             return
-        with self._given_up_if_it_raises():
+        try:
             while self._pending:
                 self._receiver.data_received(self._pending.popleft())
                 if self._paused:
                     return
+        except BaseException:
+            self.abortConnection()
+            raise
         if not self._ended:
             self._connection.resume()
         elif not self.disconnecting:
             self.disconnecting = True
             self._receiver.body_ended(self._error)
-
-    @contextmanager
-    def _given_up_if_it_raises(self) -> Iterator[None]:
-        try:
-            yield
-        except BaseException:
-            self.abortConnection()
-            raise
 
     def data_received(self, data: bytes) -> None:
         """Take bytes of the body off the wire."""
