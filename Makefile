@@ -12,14 +12,14 @@ run: .venv/run.stamp
 test: .venv/test.stamp lint
 	$(BIN)/coverage erase
 	$(BIN)/coverage run -m pytest -p no:twisted --numprocesses=2 --quiet \
-	  --ignore=tests/test_package.py --ignore=tests/test_uvreactor_twisted.py
+	  --ignore=tests/live/test_package.py --ignore=tests/uvloop_reactor/test_twisted_suite.py
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
 	$(BIN)/python -W error::ResourceWarning -m twisted.trial --jobs=2 tests
 	$(BIN)/pytest tests/sockets
 	TEST_REACTOR=uvloop $(BIN)/pytest -p no:twisted --numprocesses=2 --quiet \
-	  tests/test_twistd.py tests/test_tutorial.py tests/test_load.py \
-	  tests/test_limits.py tests/test_logs.py tests/test_stopping.py
+	  tests/live/test_twistd.py tests/live/test_tutorial.py tests/live/test_load.py \
+	  tests/live/test_limits.py tests/live/test_logs.py tests/live/test_stopping.py
 	$(BIN)/pytest -p tests.sockets_on_uvloop tests/sockets
 
 demo: .venv/run.stamp

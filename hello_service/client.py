@@ -10,6 +10,8 @@ from twisted.python.failure import Failure
 
 from hello_service.conversation import READ_SIZE
 
+__all__ = ["READ_SIZE", "HelloClient", "WrongAnswer", "encode_name"]
+
 
 class WrongAnswer(Exception):
     """The server sent other bytes than the language has in this place."""

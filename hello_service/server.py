@@ -28,6 +28,8 @@ from zope.interface import implementer
 from hello_service.address import address_text
 from hello_service.conversation import READ_SIZE, Conversation, Framing
 
+__all__ = ["Framing", "HelloFactory", "HelloProtocol"]
+
 
 def _tell(text: str, **fields: object) -> None:
     """Log an event of a connection, for a fifth of the time that C{Logger.info} takes."""

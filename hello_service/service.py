@@ -20,7 +20,6 @@ from twisted.python.usage import UsageError
 
 from hello_service import ERRORS_PAGE, __version__
 from hello_service.address import address_text
-from hello_service.conversation import Framing
 from hello_service.daemon.activation import (
     adopted_endpoint,
     inherited_sockets,
@@ -38,8 +37,8 @@ from hello_service.daemon.listening import (
 from hello_service.daemon.notify import Notifier, NotifyService
 from hello_service.daemon.reload import ReloadService
 from hello_service.daemon.sweep import SweepService
-from hello_service.options import BadValue, not_empty, positive_seconds, seconds, whole_number
-from hello_service.server import HelloFactory, HelloProtocol
+from hello_service.server import Framing, HelloFactory, HelloProtocol
+from hello_service.values import BadValue, not_empty, positive_seconds, seconds, whole_number
 
 _log = Logger()
 

@@ -15,9 +15,9 @@ from twisted.web.http_headers import Headers
 from twisted.web.iweb import IAgentEndpointFactory, IResponse
 from zope.interface import implementer
 
-from hello_service.exchange import Settings
-from hello_service.fetch import RawAgent
-from hello_service.raw_response import RawResponse
+from hello_service.fetch.agent import RawAgent
+from hello_service.fetch.exchange import Settings
+from hello_service.fetch.response import RawResponse
 
 V4 = IPv4Address("TCP", "192.0.2.1", 80)
 V6 = IPv6Address("TCP", "2001:db8::1", 80)

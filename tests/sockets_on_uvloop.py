@@ -2,7 +2,7 @@
 
 import pytest_twisted
 
-from hello_service.daemon.uvreactor import UvloopReactor, install
+from hello_service.uvloop_reactor.reactor import UvloopReactor, install
 
 
 def _install() -> None:

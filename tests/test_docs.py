@@ -17,11 +17,12 @@ from traceback import format_exception_only
 
 from twisted.trial.unittest import SkipTest, SynchronousTestCase
 
-from hello_service import ERRORS_PAGE, client_command
+from hello_service import ERRORS_PAGE
+from hello_service.cli import client
+from hello_service.cli.fetch_options import parse_options
+from hello_service.cli.trouble import Trouble
 from hello_service.daemon.listening import Obstacle
-from hello_service.fetch_options import parse_options
 from hello_service.service import Options
-from hello_service.trouble import Trouble
 
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")]
@@ -177,7 +178,7 @@ class DocumentTests(SynchronousTestCase):
     def test_options(self) -> None:
         for name, text in (
             ("running", str(Options())),
-            ("client", command_help(client_command.parse)),
+            ("client", command_help(client.parse)),
             ("fetching", command_help(parse_options)),
         ):
             told = options_in((ROOT / "docs" / f"{name}.md").read_text())
@@ -217,7 +218,7 @@ class ErrorsPageTests(SynchronousTestCase):
         for program, *arguments in typed:
             match program:
                 case "hello-client":
-                    client_command.parse(arguments)
+                    client.parse(arguments)
                 case "hello-fetch":
                     parse_options(arguments)
                 case _:

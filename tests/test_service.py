@@ -22,7 +22,7 @@ from hello_service.daemon.listening import MAXIMUM_BACKLOG, server_endpoint
 from hello_service.daemon.notify import Notifier
 from hello_service.server import HelloProtocol
 from hello_service.service import Options, build, makeService, sockets_to_adopt
-from tests.test_daemon_listening import SlowEndpoint
+from tests.daemon.test_listening import SlowEndpoint
 from tests.test_server import HalfCloseTransport
 
 

@@ -5,7 +5,7 @@ import sys
 from hello_service.conversation import Framing
 
 if "uvloop" in sys.argv:
-    from hello_service.daemon.uvreactor import install
+    from hello_service.uvloop_reactor.reactor import install
 else:
     from twisted.internet.epollreactor import install
 install()

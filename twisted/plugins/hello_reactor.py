@@ -1,3 +1,3 @@
 from twisted.application.reactors import Reactor
 
-uvloop = Reactor("uvloop", "hello_service.daemon.uvreactor", "uvloop, connections and all.")
+uvloop = Reactor("uvloop", "hello_service.uvloop_reactor.reactor", "uvloop, connections and all.")

@@ -1,0 +1,175 @@
+"""A body on its way from a response to where it is saved."""
+
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.interfaces import IReactorTime, IWriteDescriptor
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from hello_service.cli.saving import Place
+from hello_service.fetch.coding import BadCoding, Decoder
+from hello_service.fetch.errors import BodyTooLarge, ResponseError
+from hello_service.fetch.response import RawResponse
+
+TURN = 16
+"""Pieces saved in one turn of the reactor, 4 MiB at most: few bytes of gzip cannot hold it up."""
+
+PATIENCE = 1.0
+"""Seconds before progress is shown: what is over sooner needs none."""
+
+
+@implementer(IWriteDescriptor)
+class Receiving:
+    """Undoes the coding of a body and saves it, no faster than its place takes it.
+
+    @ivar saved: bytes written.
+    @ivar done: fires when the body is whole and in its place; fails with L{ResponseError},
+        L{BadCoding} or C{OSError}. To cancel it gives the body up.
+    """
+
+    def __init__(
+        self,
+        reactor: Any,
+        response: RawResponse,
+        place: Place,
+        decoder: Decoder,
+        max_size: int | None,
+        progress: Callable[[int], object],
+    ) -> None:
+        """
+        @param reactor: L{IReactorTime} and L{IReactorFDSet}.
+        @param max_size: most bytes to save: few bytes of gzip can be many.
+        @param progress: is told how many bytes of the body came.
+        """
+        self.saved = 0
+        self.done: Deferred[None] = Deferred(lambda _: self._stop(CancelledError()))
+        self._reactor = reactor
+        self._response = response
+        self._place = place
+        self._decoder = decoder
+        self._max_size = sys.maxsize if max_size is None else max_size
+        self._progress = progress
+        self._pieces: Iterator[bytes] = iter(())
+        self._unsaved = memoryview(b"")
+        self._too_large = False
+        self._problem: Exception | None = None
+
+    def data_received(self, data: bytes) -> None:
+        self._progress(len(data))
+        self._pieces = self._decoder.feed(data)
+        if not self._save_some():
+            self._response.pauseProducing()
+
+    def body_ended(self, error: ResponseError | None) -> None:
+        problem = self._problem or error
+        if problem is None:
+            try:
+                self._decoder.end()
+                self._place.keep()
+            except (BadCoding, OSError) as late:
+                problem = late
+        if problem is None:
+            self.done.callback(None)
+        else:
+            self.done.errback(problem)
+
+    def fileno(self) -> int:
+        return self._place.fileno()
+
+    def doWrite(self) -> None:
+        """The place has room again."""
+        self._reactor.removeWriter(self)
+        self._go_on()
+
+    def connectionLost(self, reason: Failure) -> None:
+        """The place is a pipe that nobody reads any more, which the next write says."""
+        self._go_on()
+
+    def logPrefix(self) -> str:
+        return "output"
+
+    def _go_on(self) -> None:
+        if self._save_some():
+            self._response.resumeProducing()
+
+    def _save_some(self) -> bool:
+        """Save what one turn has time for; return whether it is all, for else it will go on."""
+        try:
+            for _ in range(TURN):
+                if not self._unsaved and not self._next_piece():
+                    return True
+                count = self._place.write(self._unsaved)
+                self.saved += count
+                if self._unsaved and not count:
+                    self._reactor.addWriter(self)
+                    return False
+                self._unsaved = self._unsaved[count:]
+        except (ResponseError, BadCoding, OSError) as error:
+            self._stop(error)
+            return True
+        self._reactor.callLater(0, self._go_on)
+        return False
+
+    def _next_piece(self) -> bool:
+        """Take the next piece to save, if there is one."""
+        if self._problem:
+            return False
+        if self._too_large:
+            raise BodyTooLarge(self._max_size)
+        piece = next(self._pieces, None)
+        if piece is None:
+            return False
+        room = self._max_size - self.saved
+        self._too_large = len(piece) > room
+        self._unsaved = memoryview(piece)[:room]
+        return True
+
+    def _stop(self, problem: Exception) -> None:
+        self._problem = problem
+        self._unsaved = memoryview(b"")
+        self._reactor.removeWriter(self)
+        self._response.abortConnection()
+
+
+class Progress:
+    """A bar on a terminal, for bodies that take longer than `PATIENCE`, if tqdm is installed."""
+
+    def __init__(self, clock: IReactorTime, stream: Any, total: int | None) -> None:
+        """
+        @param stream: the terminal, or C{None} to show nothing.
+        @param total: bytes to come, if that is known.
+        """
+        self._stream = stream
+        self._total = total
+        self._count = 0
+        self._bar: Any = None
+        self._timer = None if stream is None else clock.callLater(PATIENCE, self._show)
+
+    def add(self, count: int) -> None:
+        """Take that so many bytes came."""
+        self._count += count
+        if self._bar is not None:
+            self._bar.update(count)
+
+    def end(self) -> None:
+        """Take that it is over."""
+        if self._timer and self._timer.active():
+            self._timer.cancel()
+        if self._bar is not None:
+            self._bar.close()
+
+    def _show(self) -> None:
+        try:
+            from tqdm import tqdm
+        except ImportError:
+            return
+        self._bar = tqdm(
+            total=self._total,
+            initial=self._count,
+            unit="B",
+            unit_scale=True,
+            file=self._stream,
+        )

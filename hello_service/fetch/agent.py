@@ -1,0 +1,111 @@
+"""An HTTP agent over a raw TCP connection, which keeps what was truly on the wire."""
+
+from typing import Any
+
+from twisted.internet.defer import Deferred, fail
+from twisted.internet.interfaces import IOpenSSLClientConnectionCreator
+from twisted.web.http_headers import Headers
+from twisted.web.iweb import (
+    IAgent,
+    IAgentEndpointFactory,
+    IBodyProducer,
+    IPolicyForHTTPS,
+    IResponse,
+)
+from zope.interface import implementer
+
+from hello_service.fetch.exchange import Exchange, Settings
+from hello_service.fetch.headers import header_pairs
+from hello_service.fetch.request import InvalidRequest, NoTLS, Place, parse_url, request_bytes
+from hello_service.fetch.response import ClientRequest
+from hello_service.fetch.wire import Times, Wire
+
+
+@implementer(IAgent)
+class RawAgent:
+    """Fetches by HTTP/1.1, one connection for each request; the responses have a C{wire}.
+
+    Before there is a response, a request fails with L{InvalidRequest}, with what Twisted says
+    when no connection can be made, or with a L{ResponseError}, whose C{wire} has what had come.
+    """
+
+    def __init__(
+        self,
+        reactor: Any,
+        settings: Settings | None = None,
+        *,
+        policy_for_https: IPolicyForHTTPS | None = None,
+        endpoint_factory: IAgentEndpointFactory | None = None,
+    ) -> None:
+        """
+        @param reactor: L{IReactorTCP}, L{IReactorTime}, L{IReactorPluggableNameResolver}.
+        @param policy_for_https: whom to trust, if not the platform's authorities.
+        @param endpoint_factory: makes the connections, TLS included, in place of TCP to the host.
+        """
+        self._reactor = reactor
+        self._settings = settings or Settings()
+        self._policy_for_https = policy_for_https
+        self._endpoint_factory = endpoint_factory
+
+    def request(
+        self,
+        method: bytes,
+        uri: bytes,
+        headers: Headers | None = None,
+        bodyProducer: IBodyProducer | None = None,
+    ) -> Deferred[IResponse]:
+        """Send C{Host}, C{Connection: close} and what the caller adds; see L{IAgent}.
+
+        Nothing is sent that cannot be, CR, LF and NUL above all; a body cannot.
+        """
+        try:
+            if bodyProducer is not None:
+                raise InvalidRequest("a request with a body cannot be sent: leave bodyProducer out")
+            place = parse_url(_text(uri))
+            sent = request_bytes(place, method, tuple(header_pairs(headers)))
+            exchange = Exchange(
+                self._reactor,
+                self._settings,
+                ClientRequest(method, uri, Headers() if headers is None else headers),
+                Wire(sent, Times(self._settings.monotonic())),
+                self._tls(place),
+            )
+            if self._endpoint_factory:
+                exchange.start_by(self._endpoint_factory.endpointForURI(_twisted_uri(place)))
+            else:
+                exchange.start(place.host, place.port)
+        except Exception:
+            return fail()
+        return exchange.answer
+
+    def _tls(self, place: Place) -> IOpenSSLClientConnectionCreator | None:
+        if place.scheme == "http" or self._endpoint_factory:
+            return None
+        if self._policy_for_https:
+            creator = self._policy_for_https.creatorForNetloc(place.host.encode(), place.port)
+            return IOpenSSLClientConnectionCreator(creator)
+        return _default_tls(place.host)
+
+
+def _text(uri: bytes) -> str:
+    try:
+        return uri.decode()
+    except UnicodeDecodeError:
+        raise InvalidRequest(f"{uri!r} is not UTF-8: write such bytes as %XX") from None
+
+
+def _default_tls(host: str) -> IOpenSSLClientConnectionCreator:
+    try:
+        from twisted.internet.ssl import optionsForClientTLS
+    except ImportError:
+        raise NoTLS("https needs the extra for TLS: pip install 'hello_service[tls]'") from None
+    try:
+        return IOpenSSLClientConnectionCreator(optionsForClientTLS(host))
+    except UnicodeError as error:  # Twisted takes no name that IDNA 2008 does not allow
+        raise NoTLS(f"{host!r} is not a name to check a certificate for: {error}") from None
+
+
+def _twisted_uri(place: Place) -> object:
+    from twisted.web.client import URI
+
+    return URI.fromBytes(f"{place.scheme}://{place.authority}{place.target}".encode())

@@ -1,0 +1,312 @@
+"""One request and its response over one connection, in time."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from socket import AddressFamily
+from typing import Any, cast
+
+from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.error import ConnectionDone
+from twisted.internet.interfaces import (
+    IDelayedCall,
+    IHandshakeListener,
+    IOpenSSLClientConnectionCreator,
+    IProtocol,
+    IStreamClientEndpoint,
+    ITCPTransport,
+)
+from twisted.internet.protocol import Factory, Protocol, connectionDone
+from twisted.python.failure import Failure
+from twisted.web.iweb import IResponse
+from zope.interface import implementer
+
+from hello_service.fetch.errors import (
+    Abandoned,
+    ConnectTimeout,
+    OutOfTime,
+    ResponseError,
+    Stalled,
+    TLSFailed,
+)
+from hello_service.fetch.happy_eyeballs import Race
+from hello_service.fetch.reader import ResponseReader
+from hello_service.fetch.response import ClientRequest, RawResponse
+from hello_service.fetch.wire import Observer, Wire
+
+READ_SIZE = 256 * 1024
+"""Bytes of a body read at once: with Twisted's own 64 KiB, a big one takes half as long again."""
+
+
+LINGER = 2.0
+"""Seconds that a peer has to take note of our close, once the response is whole."""
+
+
+@dataclass(frozen=True, eq=False)
+class Settings:
+    """What all exchanges of an agent have in common.
+
+    Times are in seconds, C{None} for no limit.
+
+    @ivar connect_timeout: from the request to the connection, name and all attempts included.
+    @ivar read_timeout: between two reads, unless the consumer of the body has paused; and until
+        there is a consumer.
+    @ivar timeout: for all of it.
+    @ivar max_size: most bytes that a body may have.
+    @ivar family: the only address family to use, C{AF_INET} or C{AF_INET6}.
+    @ivar keep_framing: deliver chunked bodies as they came, chunk sizes and trailers included.
+    @ivar observer: hears of everything that happens.
+    @ivar monotonic: the clock of L{Wire.times}.
+    """
+
+    connect_timeout: float | None = 30.0
+    read_timeout: float | None = 60.0
+    timeout: float | None = None
+    max_size: int | None = None
+    family: AddressFamily | None = None
+    keep_framing: bool = False
+    observer: Observer = field(default_factory=Observer)
+    monotonic: Callable[[], float] = time.monotonic
+
+
+@implementer(IHandshakeListener)
+class Exchange(Protocol):
+    """One request, its connection and its response."""
+
+    transport: ITCPTransport
+
+    def __init__(
+        self,
+        reactor: Any,
+        settings: Settings,
+        request: ClientRequest,
+        wire: Wire,
+        tls: IOpenSSLClientConnectionCreator | None,
+    ) -> None:
+        """
+        @param tls: what to do TLS with, unless the connection does none or its endpoint does it.
+        """
+        self.answer: Deferred[IResponse] = Deferred(lambda _: self._cancelled())
+        self._reactor = reactor
+        self._settings = settings
+        self._request = request
+        self._wire = wire
+        self._tls = tls
+        self._secure = request.absoluteURI[:6].lower() == b"https:"
+        self._reader = ResponseReader(request.method, settings.max_size, settings.keep_framing)
+        self._response: RawResponse | None = None
+        self._connecting: Race | Deferred[IProtocol] | None = None
+        self._connected = False
+        self._paused = False
+        self._over = False
+        self._started: float = reactor.seconds()
+        self._heard = self._started
+        self._timer: IDelayedCall | None = None
+
+    def start(self, host: str, port: int) -> None:
+        """Connect by our own race."""
+        self._arm()
+        self._connecting = race = Race(
+            self._reactor,
+            self,
+            self._resolved,
+            self._not_connected,
+            self._settings.observer,
+            self._settings.family,
+        )
+        race.start(host, port)
+
+    def start_by(self, endpoint: IStreamClientEndpoint) -> None:
+        """Connect by an endpoint of the caller's."""
+        self._arm()
+        factory = Factory.forProtocol(lambda: self)
+        factory.noisy = False
+        self._connecting = connecting = maybeDeferred(endpoint.connect, factory)
+        connecting.addErrback(self._not_connected)
+
+    def connectionMade(self) -> None:
+        settings, wire = self._settings, self._wire
+        self._connected = True
+        self._connecting = None
+        self._heard = self._reactor.seconds()
+        wire.times.connected = settings.monotonic()
+        wire.local, wire.peer = self.transport.getHost(), self.transport.getPeer()
+        settings.observer.connected(wire.local, wire.peer)
+        if self._tls:
+            self.transport.startTLS(self._tls)  # type: ignore[attr-defined]
+        self.transport.write(wire.request)
+        if not self._tls:
+            settings.observer.sent(wire.request)
+        self._arm()
+
+    def handshakeCompleted(self) -> None:
+        self._wire.times.secured = self._settings.monotonic()
+        self._settings.observer.secured()
+        if self._tls:  # which has held the request back
+            self._settings.observer.sent(self._wire.request)
+
+    def dataReceived(self, data: bytes) -> None:
+        settings, wire, reader = self._settings, self._wire, self._reader
+        self._heard = self._reactor.seconds()
+        settings.observer.received(data)
+        if self._over:
+            wire.excess += len(data)
+            return
+        if wire.times.first_byte is None:
+            wire.times.first_byte = settings.monotonic()
+        body = reader.feed(data)
+        response = self._response
+        if response is None:
+            wire.interim = [head.raw for head in reader.interim]
+            if reader.head:
+                response = self._begin_response()
+        wire.received = reader.received
+        if body and response:
+            response.data_received(body)
+        if reader.finished:
+            self._finish(reader.error)
+        if response and not self.answer.called:
+            self.answer.callback(response)
+            if not response.wanted:
+                self.pause()
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        self._connected = False
+        self._stop_timer()
+        self._settings.observer.lost(reason)
+        if self._over:
+            return
+        times = self._wire.times
+        if self._secure and times.secured is None and times.first_byte is None:
+            self._finish(TLSFailed(f"TLS failed: {_tls_reason(reason.value)}"))
+        else:
+            self._reader.end(reason.check(ConnectionDone) is not None)
+            self._finish(self._reader.error)
+
+    def pause(self) -> None:
+        """Read nothing more for now."""
+        if not self._paused:
+            self._paused = True
+            self._settings.observer.paused()
+            self.transport.pauseProducing()  # type: ignore[attr-defined]
+
+    def resume(self) -> None:
+        """Read again."""
+        if self._paused:
+            self._paused = False
+            self._heard = self._reactor.seconds()
+            self._settings.observer.resumed()
+            self.transport.resumeProducing()  # type: ignore[attr-defined]
+
+    def abort(self) -> None:
+        """Give the response up."""
+        self._finish(Abandoned("the rest of the body was not wanted"))
+
+    def _begin_response(self) -> RawResponse:
+        reader, wire = self._reader, self._wire
+        assert reader.head
+        wire.times.head_complete = self._settings.monotonic()
+        wire.head = reader.head.raw
+        if not reader.finished:
+            self.transport.bufferSize = READ_SIZE  # type: ignore[attr-defined]
+        self._response = RawResponse(reader.head, reader.length, self._request, wire, self)
+        return self._response
+
+    def _finish(self, error: ResponseError | None) -> None:
+        if self._over:
+            return
+        reader, wire = self._reader, self._wire
+        wire.ending, wire.trailers, wire.excess = reader.ending, reader.trailers, reader.excess
+        if error:
+            error.wire = wire
+            wire.head = wire.head or reader.partial_head
+        else:
+            wire.times.body_complete = self._settings.monotonic()
+        self._close(error)
+        if self._response:
+            self._response.body_ended(error)
+        else:
+            self.answer.errback(cast(ResponseError, error))
+
+    def _close(self, error: object) -> None:
+        self._over = True
+        self._stop_timer()
+        if self._connecting:
+            self._connecting.cancel()
+        if self._connected:
+            self._settings.observer.closing()
+            if error:
+                self.transport.abortConnection()
+            else:
+                self.transport.loseConnection()
+                self._timer = self._reactor.callLater(LINGER, self.transport.abortConnection)
+
+    def _stop_timer(self) -> None:
+        if self._timer and self._timer.active():
+            self._timer.cancel()
+
+    def _cancelled(self) -> None:
+        self._close(self)
+
+    def _resolved(self) -> None:
+        self._wire.times.resolved = self._settings.monotonic()
+
+    def _not_connected(self, reason: Failure) -> None:
+        if not self._over:
+            self._connecting = None
+            self._close(reason)
+            self.answer.errback(reason)
+
+    def _due(self) -> float | None:
+        """Return when the next limit of time is over."""
+        settings = self._settings
+        if self._connected:
+            seconds, since = settings.read_timeout, self._heard
+        else:
+            seconds, since = settings.connect_timeout, self._started
+        due = None if seconds is None else since + seconds
+        if settings.timeout is None:
+            return due
+        whole = self._started + settings.timeout
+        return whole if due is None else min(due, whole)
+
+    def _arm(self) -> None:
+        """Let the one timer go off when something is due; what is read only puts that off."""
+        due = self._due()
+        if due is None:
+            return
+        if self._timer and self._timer.active():
+            if self._timer.getTime() <= due:
+                return
+            self._timer.cancel()
+        clock = self._reactor
+        self._timer = clock.callLater(max(due - clock.seconds(), 0), self._tick)
+
+    def _tick(self, turns: int = 2) -> None:
+        """
+        @param turns: how many more the reactor gets to read what there is, for it may not have run
+            for long; on uvloop it does not read before the second.
+        """
+        settings, position = self._settings, self._reader.position
+        now = self._reactor.seconds()
+        if self._paused and self._response and self._response.wanted:
+            self._heard = now
+        due = self._due()
+        if due is None or due > now:
+            self._arm()
+        elif turns:
+            self._timer = self._reactor.callLater(0, self._tick, turns - 1)
+        elif settings.timeout is not None and now >= self._started + settings.timeout:
+            self._finish(OutOfTime(settings.timeout, *position))
+        elif self._connected:
+            self._finish(Stalled(settings.read_timeout or 0, *position))
+        else:
+            self._finish(ConnectTimeout(settings.connect_timeout or 0))
+
+
+def _tls_reason(error: BaseException | None) -> str:
+    """Make one line of what OpenSSL says, a list of tuples."""
+    match getattr(error, "args", ()):
+        case ([(_, _, str(text)), *_],):
+            return text
+    return str(error) or repr(error)

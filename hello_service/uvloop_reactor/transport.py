@@ -1,0 +1,428 @@
+"""A Twisted transport that hands everything on to a uvloop transport, and adds little of its own.
+
+What is said of each connection many times is not looked up again: C{write} is the uvloop
+transport's own method, put on the instance for as long as it may be called.
+"""
+
+import asyncio
+import socket
+import struct
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
+
+from twisted.internet.error import ConnectionAborted, ConnectionDone, ConnectionLost
+from twisted.internet.interfaces import (
+    IConsumer,
+    IHalfCloseableDescriptor,
+    IHalfCloseableProtocol,
+    ILoggingContext,
+    IPushProducer,
+    ISSLTransport,
+    ISystemHandle,
+    ITCPTransport,
+    ITLSTransport,
+)
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from zope.interface import directlyProvides, implementer
+
+from hello_service.uvloop_reactor.reads import HeldReads, SizedReads
+from hello_service.uvloop_reactor.sockets import SocketFacts, socket_address
+
+if TYPE_CHECKING:
+    from hello_service.uvloop_reactor.reactor import Port
+
+_DONE = Failure(ConnectionDone())
+_LOST = Failure(ConnectionLost())
+_RESET_ON_CLOSE = struct.pack("ii", 1, 0)  # struct linger
+_BY_TLS = (
+    "write",
+    "loseConnection",
+    "registerProducer",
+    "unregisterProducer",
+    "getHandle",
+    "getPeerCertificate",
+)
+
+
+def _discard(data: bytes) -> None:
+    pass
+
+
+@implementer(
+    ITCPTransport,
+    ITLSTransport,
+    IHalfCloseableDescriptor,
+    IConsumer,
+    IPushProducer,
+    ISystemHandle,
+    ILoggingContext,
+)
+class Connection(SocketFacts, asyncio.Protocol):
+    """One accepted connection: an asyncio protocol below, a Twisted transport above.
+
+    @ivar protocol: who is told what comes in; may be replaced at any time.
+    @ivar server: the port that accepted the connection, that counts them in C{sessionno}.
+    """
+
+    _log = Logger()
+
+    TLS = False
+    connected = False
+    disconnected = False
+    disconnecting = False
+    producer: Any = None
+    streamingProducer = False
+    producerPaused = False
+
+    reading = True
+
+    _buffer_size = 2**16
+    _sized: SizedReads | None = None
+    _held: HeldReads | None = None
+    _half_closing = False
+    _write_ended = False
+    _ended = False
+    _full = False
+    _pulling = False
+    _reason: Failure | None = None
+
+    protocol: Any
+    _send: Callable[[bytes], None]
+
+    def __init__(self, server: "Port", sessionno: int) -> None:
+        self.server = server
+        self.sessionno = sessionno
+        self.reactor = server.reactor
+
+    def __repr__(self) -> str:
+        name = type(self.protocol).__name__ if self.connected else "Connection"
+        return f"<{name} #{self.sessionno} on {self.getHost().port}>"
+
+    # What uvloop calls
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Build the protocol and connect it."""
+        self._transport = transport
+        name = transport.get_extra_info("peername")
+        if name is None:  # gone since it was accepted
+            self._transport.abort()
+            return
+        try:
+            protocol = self.server.factory.buildProtocol(socket_address(name))
+        except BaseException:
+            self._fail()
+            return
+        if protocol is None:
+            self._transport.abort()
+            return
+        self.protocol = protocol
+        self.connected = True
+        self.reactor.served.add(self)
+        self._send_by(self._transport.write)
+        try:
+            protocol.makeConnection(self)
+        except BaseException:
+            self._fail()
+        if not self.reading:  # uvloop starts to read after this, whatever has been asked for
+            self._held = HeldReads(self)
+            self._transport.set_protocol(self._held)
+
+    def data_received(self, data: bytes) -> None:
+        """Hand on what was read."""
+        try:
+            self.protocol.dataReceived(data)
+        except BaseException:
+            self._fail()
+
+    def eof_received(self) -> bool:
+        """Tell of the end of stream, which ends the connection of most protocols."""
+        self.readConnectionLost(_DONE)
+        return True
+
+    def pause_writing(self) -> None:
+        """Pause the producer: more is queued than the limit."""
+        self._full = True
+        if self.streamingProducer:
+            self._pause_producer()
+
+    def resume_writing(self) -> None:
+        """Resume the producer, or do what has waited for the queue to empty."""
+        self._full = False
+        if self._awaits_producer():
+            self._resume_producer()
+        elif self._half_closing:
+            self.reactor.loop.call_soon(self._half_closed)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Tell why the connection is no more."""
+        if self.connected:
+            self.connectionLost(self._reason or (_LOST if exc else _DONE))
+
+    # ITransport
+
+    def write(self, data: bytes) -> None:
+        """Send bytes; discard them once the connection is lost.
+
+        Each instance has its own C{write} in front of this one.
+        """
+
+    def writeSequence(self, data: Iterable[bytes]) -> None:
+        """Send several pieces."""
+        try:
+            joined = b"".join(data)
+        except TypeError:
+            raise TypeError("Data must be bytes") from None
+        self.write(joined)
+
+    def loseConnection(self) -> None:
+        """Close once everything queued is sent and the producer, if it is to go on, is done."""
+        if self.connected and not self.disconnecting:
+            self.disconnecting = True
+            self.pauseProducing()
+            if not self._awaits_producer():
+                self._transport.close()
+
+    # ITCPTransport
+
+    def loseWriteConnection(self) -> None:
+        """Send end of stream once everything queued is sent."""
+        if self.connected and not self._half_closing:
+            self._half_closing = True
+            if not self._awaits_producer():
+                self._half_close()
+
+    def abortConnection(self) -> None:
+        """Close at once, by a reset."""
+        if self.connected and not self._reason:
+            self._reason = Failure(ConnectionAborted())
+            self.pauseProducing()
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+            self._transport.abort()
+
+    # ITLSTransport
+
+    def startTLS(self, contextFactory: Any, normal: bool = True) -> None:
+        """Speak TLS from now on.
+
+        @param normal: false to be the client of the handshake.
+        """
+        from twisted.protocols.tls import TLSMemoryBIOFactory
+
+        producer, streaming = self.producer, self.streamingProducer
+        if producer is not None:
+            self.unregisterProducer()
+        factory = TLSMemoryBIOFactory(
+            contextFactory,
+            not normal,
+            None,  # type: ignore[arg-type]
+            self.reactor,
+        )
+        below = _BelowTLS(self)
+        self.protocol = tls = factory.protocol(factory, self.protocol, False)
+        for name in _BY_TLS:
+            setattr(self, name, getattr(tls, name))
+        directlyProvides(self, ISSLTransport)
+        self.TLS = True
+        tls.makeConnection(below)
+        if producer is not None:
+            self.registerProducer(producer, streaming)
+
+    # IConsumer
+
+    def registerProducer(self, producer: Any, streaming: bool) -> None:
+        """Pace a producer by what the peer takes.
+
+        @raises RuntimeError: if there is one already.
+        """
+        if self.producer is not None:
+            raise RuntimeError(f"{producer!r} cannot produce: {self.producer!r} does so already.")
+        if self.disconnected:
+            producer.stopProducing()
+            return
+        self.producer, self.streamingProducer = producer, streaming
+        if not streaming:
+            self._transport.set_write_buffer_limits(0)
+            self._send_by(_discard if self._write_ended else self._send_and_pull)
+            producer.resumeProducing()
+        elif self._full:
+            self._pause_producer()
+
+    def unregisterProducer(self) -> None:
+        """Forget the producer, and close if that has waited for it."""
+        if self.connected and self.producer is not None and not self.streamingProducer:
+            self._send_by(_discard if self._write_ended else self._transport.write)
+            self._transport.set_write_buffer_limits(self._buffer_size)
+        self.producer, self.streamingProducer, self.producerPaused = None, False, False
+        if self.connected:
+            if self.disconnecting:
+                self._transport.close()
+            elif self._half_closing and not self._write_ended:
+                self._half_close()
+
+    # IPushProducer
+
+    def pauseProducing(self) -> None:
+        """Read no further."""
+        self.reading = False
+        self._transport.pause_reading()
+
+    def resumeProducing(self) -> None:
+        """Read on."""
+        if self.connected and not self.disconnecting and not self._ended:
+            self.reading = True
+            if self._held is None:
+                self._transport.resume_reading()
+            else:
+                self.reactor.loop.call_soon(self._release)
+
+    startReading = resumeProducing
+    stopReading = pauseProducing
+
+    def stopProducing(self) -> None:
+        """Close, as C{loseConnection} does."""
+        self.loseConnection()
+
+    # IHalfCloseableDescriptor
+
+    def readConnectionLost(self, reason: Failure) -> None:
+        """Tell the protocol of the end of stream, or lose the connection by it."""
+        self._ended = True
+        half_closeable = IHalfCloseableProtocol(self.protocol, None)
+        if half_closeable is None:
+            self.connectionLost(reason)
+            return
+        try:
+            half_closeable.readConnectionLost()
+        except BaseException:
+            self._fail()
+
+    def writeConnectionLost(self, reason: Failure) -> None:
+        """Tell the protocol that its end of stream is sent."""
+        half_closeable = IHalfCloseableProtocol(self.protocol, None)
+        if half_closeable is not None:
+            try:
+                half_closeable.writeConnectionLost()
+            except BaseException:
+                self._fail()
+
+    def connectionLost(self, reason: Failure) -> None:
+        """Close at once and tell why."""
+        self.connected, self.disconnected = False, True
+        self.reactor.served.discard(self)
+        self._send_by(_discard)
+        self._transport.abort()
+        producer, self.producer = self.producer, None
+        protocol = self.protocol
+        del self.protocol
+        try:
+            if producer is not None:
+                producer.stopProducing()
+        finally:
+            protocol.connectionLost(reason)
+
+    # ISystemHandle, ILoggingContext
+
+    @property
+    def logstr(self) -> str:
+        """What names the connection in a log."""
+        protocol = self.protocol
+        name = getattr(protocol, "logPrefix", lambda: type(protocol).__name__)()
+        return f"{name},{self.sessionno},{self.getPeer().host}"
+
+    def logPrefix(self) -> str:
+        """Return what names the connection in a log."""
+        return self.logstr
+
+    @property
+    def bufferSize(self) -> int:
+        """How many bytes to read at once, at most, and to queue until the producer is paused."""
+        return self._buffer_size
+
+    @bufferSize.setter
+    def bufferSize(self, size: int) -> None:
+        self._buffer_size = size
+        self._sized = SizedReads(self, size)
+        if self._held is None:
+            self._transport.set_protocol(self._sized)
+        self._transport.set_write_buffer_limits(size)
+
+    def _release(self) -> None:
+        held = self._held
+        if held is not None and self.reading and self.connected:
+            self._held = None
+            self._transport.set_protocol(self._sized or self)
+            if held.data:
+                self.data_received(held.data)
+            if held.ended:
+                self.eof_received()
+            elif self.reading:
+                self._transport.resume_reading()
+
+    def _send_by(self, send: Callable[[bytes], None]) -> None:
+        self._send = send
+        if not self.TLS:
+            self.write = send  # type: ignore[assignment, method-assign]
+
+    def _send_and_pull(self, data: bytes) -> None:
+        self._transport.write(data)
+        if not self._full and not self._pulling:
+            self._pulling = True
+            self.reactor.loop.call_soon(self._pull)
+
+    def _pull(self) -> None:
+        self._pulling = False
+        if not self._full and self.producer is not None and not self.streamingProducer:
+            self._resume_producer()
+
+    def _awaits_producer(self) -> bool:
+        # A producer that writes as it likes is not waited for, as on Twisted's transports.
+        return self.producer is not None and (not self.streamingProducer or self.producerPaused)
+
+    def _pause_producer(self) -> None:
+        self.producerPaused = True
+        try:
+            self.producer.pauseProducing()
+        except BaseException:
+            self._fail()
+
+    def _resume_producer(self) -> None:
+        self.producerPaused = False
+        try:
+            self.producer.resumeProducing()
+        except BaseException:
+            self._fail()
+
+    def _half_close(self) -> None:
+        self._write_ended = True
+        self._send_by(_discard)
+        self._transport.write_eof()
+        if self._transport.get_write_buffer_size():
+            self._transport.set_write_buffer_limits(0)
+        else:
+            self.reactor.loop.call_soon(self._half_closed)
+
+    def _half_closed(self) -> None:
+        if self.connected:
+            self.writeConnectionLost(_DONE)
+
+    def _fail(self) -> None:
+        self._reason = Failure()
+        self._log.failure("Unhandled error in {connection}", self._reason, connection=self)
+        self._transport.abort()
+
+
+class _BelowTLS:
+    """The connection as it was before C{startTLS}, for TLS to speak on."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self.loseConnection = connection.loseConnection
+        self.registerProducer = connection.registerProducer
+        self.unregisterProducer = connection.unregisterProducer
+
+    def write(self, data: bytes) -> None:
+        self._connection._send(data)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._connection, name)

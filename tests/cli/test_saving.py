@@ -1,0 +1,470 @@
+"""Tests of L{hello_service.cli.saving}, L{hello_service.cli.showing} and what decodes."""
+
+import errno
+import fcntl
+import gzip
+import os
+import resource
+import stat
+import zlib
+from io import StringIO
+from pathlib import Path
+from socket import socketpair
+from tempfile import TemporaryDirectory
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from twisted.internet.error import ConnectionDone, ConnectionLost
+from twisted.python.failure import Failure
+from twisted.trial.unittest import SynchronousTestCase
+
+from hello_service.cli.saving import NAME_LIMIT, NewFile, OpenStream, name_from_target, place_at
+from hello_service.cli.showing import Trace, dump, escaped
+from hello_service.fetch.coding import PIECE, BadCoding, Decoder, known_codings
+from tests.fetching import LOCAL, V4, V6
+from tests.splits import splits
+
+PAGE = b"hello " * 9
+
+
+def raw_deflate(data: bytes) -> bytes:
+    compressor = zlib.compressobj(wbits=-15)
+    return compressor.compress(data) + compressor.flush()
+
+
+def decoded(codings: list[str], pieces: list[bytes]) -> bytes:
+    decoder = Decoder(codings)
+    page = b"".join([piece for data in pieces for piece in decoder.feed(data)])
+    decoder.end()
+    return page
+
+
+class CodingTests(SynchronousTestCase):
+    """What codings stand for, however the body is cut."""
+
+    def assert_page(self, codings: list[str], body: bytes, page: bytes = PAGE) -> None:
+        for pieces in splits(body):
+            self.assertEqual(decoded(codings, pieces), page)
+
+    def assert_bad(self, codings: list[str], body: bytes) -> None:
+        for pieces in splits(body):
+            self.assertRaises(BadCoding, decoded, codings, pieces)
+
+    def test_none(self) -> None:
+        """Without a coding, the body is the page."""
+        self.assert_page([], PAGE)
+
+    def test_gzip(self) -> None:
+        """gzip may have several members, and what is no member behind them."""
+        self.assert_page(["gzip"], gzip.compress(PAGE))
+        self.assert_page(["gzip"], gzip.compress(PAGE[:9]) + gzip.compress(PAGE[9:]))
+        self.assert_page(["gzip"], gzip.compress(PAGE) + b"\0\0\0")
+
+    def test_pieces(self) -> None:
+        """No byte is lost where the page fills the last piece."""
+        for length in range(PIECE - 40, PIECE + 600, 7):
+            page = b"a" * length
+            coder = zlib.compressobj(9, wbits=-15)
+            body = coder.compress(page) + coder.flush()
+            self.assertEqual(decoded(["deflate"], [body]), page)
+            self.assertEqual(decoded(["gzip"], [gzip.compress(page)]), page)
+
+    def test_limit(self) -> None:
+        """Few bytes cannot be many codings of many bytes."""
+        self.assert_page(["gzip"] * 2, gzip.compress(gzip.compress(PAGE)))
+        self.assertRaises(BadCoding, Decoder, ["gzip"] * 6)
+
+    def test_deflate(self) -> None:
+        """deflate comes with the wrapper of zlib and without."""
+        self.assert_page(["deflate"], zlib.compress(PAGE))
+        self.assert_page(["deflate"], raw_deflate(PAGE))
+        self.assert_page(["deflate"], zlib.compress(PAGE) + b"more")
+
+    def test_both(self) -> None:
+        """Codings are undone in the other order."""
+        self.assert_page(["deflate", "gzip"], gzip.compress(zlib.compress(PAGE)))
+
+    def test_empty(self) -> None:
+        """Nothing at all is an empty page: servers say gzip of an answer to HEAD, too."""
+        self.assertEqual(decoded(["gzip"], []), b"")
+
+    def test_bad(self) -> None:
+        """What is not in its coding is found out."""
+        self.assert_bad(["gzip"], PAGE)
+        self.assert_bad(["deflate"], b"\xff" + PAGE)
+        self.assert_bad(["gzip"], gzip.compress(PAGE)[:-5] + b"wrong")
+
+    def test_cut(self) -> None:
+        """A coding that ends too early is found out."""
+        self.assert_bad(["gzip"], gzip.compress(PAGE)[:-1])
+        self.assert_bad(["deflate"], zlib.compress(PAGE)[:-1])
+        self.assert_bad(["gzip"], gzip.compress(PAGE) + gzip.compress(PAGE)[:5])
+
+    def test_bomb(self) -> None:
+        """Few bytes that stand for many come out in pieces."""
+        pieces = list(Decoder(["gzip"]).feed(gzip.compress(bytes(9 * PIECE))))
+        self.assertLessEqual(max(map(len, pieces)), PIECE)
+        self.assertEqual(sum(map(len, pieces)), 9 * PIECE)
+
+    def test_empty_members(self) -> None:
+        """Many members that stand for nothing do not keep the caller from other work."""
+        body = gzip.compress(gzip.compress(b"") * 99)
+        self.assertEqual(set(Decoder(["gzip"] * 2).feed(body)), {b""})
+        self.assertGreaterEqual(len(list(Decoder(["gzip"] * 2).feed(body))), 99)
+
+    def test_names(self) -> None:
+        """Names have no case and old forms; unknown ones are not undone."""
+        for header, codings in (
+            ("", []),
+            ("identity", []),
+            ("GZip", ["gzip"]),
+            ("x-gzip", ["gzip"]),
+            ("deflate , gzip", ["deflate", "gzip"]),
+            ("br", None),
+            ("gzip, br", None),
+        ):
+            self.assertEqual(known_codings(header), codings)
+
+    @given(st.binary(max_size=60), st.sampled_from(["gzip", "deflate"]))
+    @settings(deadline=None)
+    def test_any(self, body: bytes, coding: str) -> None:
+        """Any body is a page or is refused."""
+        try:
+            decoded([coding], [body])
+        except BadCoding as error:
+            self.assertIn(coding, str(error))
+
+
+class NameTests(SynchronousTestCase):
+    """Names of files that URLs suggest."""
+
+    def test_names(self) -> None:
+        """A name is the last segment, made harmless."""
+        for target, name in (
+            ("/", "index.html"),
+            ("/a/", "index.html"),
+            ("/?a/b", "index.html"),
+            ("/a/page.html?q=/x", "page.html"),
+            ("/a%20b%C3%BC", "a bü"),
+            ("/..", "_."),
+            ("/.", "_"),
+            ("/.bashrc", "_bashrc"),
+            ("/-o", "_o"),
+            ("/-", "_"),
+            ("/..%2f..%2fetc%2fpasswd", "_._.._etc_passwd"),
+            ("/%2fetc%2fpasswd", "_etc_passwd"),
+            ("/a%5c..%5cb", "a_.._b"),
+            ("/a%00b%0a%1b[0m%7f", "a_b__[0m_"),
+            ("/%ff", "�"),
+            ("/%C2%9B", "_"),
+        ):
+            self.assertEqual(name_from_target(target), name)
+
+    def test_long(self) -> None:
+        """A name fits a file system, its .part included."""
+        name = name_from_target("/" + "ü" * 999)
+        self.assertEqual(len(name.encode()), NAME_LIMIT)
+
+    @given(st.text())
+    def test_any(self, target: str) -> None:
+        """No name leads out of the folder."""
+        name = name_from_target("/" + target)
+        self.assertEqual(Path(name).name, name)
+        self.assertNotIn(name[0], ".-")
+        self.assertNotIn("\0", name)
+
+
+class PlaceTests(SynchronousTestCase):
+    """Where bodies go."""
+
+    def setUp(self) -> None:
+        self.folder = Path(self.enterContext(TemporaryDirectory()))
+        self.path = self.folder / "page"
+        self.part = self.folder / "page.part"
+
+    def test_whole(self) -> None:
+        """A file appears when it is whole, with the usual permissions."""
+        place = place_at(self.path)
+        place.write(b"hel")
+        self.assertFalse(self.path.exists())
+        self.assertEqual(self.part.read_bytes(), b"hel")
+        place.write(b"lo")
+        place.keep()
+        self.assertEqual(self.path.read_bytes(), b"hello")
+        self.assertFalse(self.part.exists())
+        umask = os.umask(0)
+        os.umask(umask)
+        self.assertEqual(stat.S_IMODE(self.path.stat().st_mode), 0o666 & ~umask)
+
+    def test_broken(self) -> None:
+        """What arrived stays in the other file, and the one that was there is not touched."""
+        self.path.write_bytes(b"old")
+        place = place_at(self.path)
+        place.write(b"hel")
+        self.assertIn("3 bytes", place.give_up())
+        self.assertEqual(self.path.read_bytes(), b"old")
+        self.assertEqual(self.part.read_bytes(), b"hel")
+
+    def test_nothing(self) -> None:
+        """Where nothing arrived nothing is left."""
+        self.assertEqual(NewFile(self.path).give_up(), "")
+        self.assertEqual(list(self.folder.iterdir()), [])
+
+    def test_taken(self) -> None:
+        """What arrived stays where its name was taken by a folder meanwhile."""
+        place = place_at(self.path)
+        place.write(b"hello")
+        self.path.mkdir()
+        self.assertRaises(OSError, place.keep)
+        self.assertIn("5 bytes", place.give_up())
+        self.assertEqual(self.part.read_bytes(), b"hello")
+
+    def test_replaced(self) -> None:
+        """A file is replaced by a whole one, and so is an older part."""
+        self.path.write_bytes(b"old")
+        self.part.write_bytes(b"older and longer")
+        place = place_at(self.path)
+        place.write(b"new")
+        place.keep()
+        self.assertEqual(self.path.read_bytes(), b"new")
+
+    def test_two_at_once(self) -> None:
+        """What is being written is not written by another, and loses nothing by its trying."""
+        first = NewFile(self.path)
+        first.write(b"hel")
+        error = self.assertRaises(OSError, NewFile, self.path)
+        self.assertEqual((error.errno, error.filename), (errno.EBUSY, str(self.part)))
+        first.write(b"lo")
+        first.keep()
+        self.assertEqual(self.path.read_bytes(), b"hello")
+
+    def test_two_one_after_the_other(self) -> None:
+        """A file that got its name before it could be locked is not touched any more."""
+
+        def renamed(*_: object) -> None:
+            self.part.rename(self.path)
+
+        def begun_anew(*_: object) -> None:
+            renamed()
+            self.part.write_bytes(b"other")
+
+        for late in (renamed, begun_anew):
+            self.part.write_bytes(b"hello")
+            self.patch(fcntl, "flock", late)
+            self.assertRaises(OSError, NewFile, self.path)
+            self.assertEqual(self.path.read_bytes(), b"hello")
+
+    def test_planted_fifo(self) -> None:
+        """What is written beside the file is a file, and nothing else is waited for."""
+        os.mkfifo(self.part)
+        self.assertRaises(OSError, place_at, self.path)
+        reader = os.open(self.part, os.O_RDONLY | os.O_NONBLOCK)
+        self.addCleanup(os.close, reader)
+        self.assertRaises(OSError, place_at, self.path)
+
+    def test_folder(self) -> None:
+        """A folder is no place, nor is one that is missing."""
+        self.assertRaises(IsADirectoryError, place_at, self.folder)
+        self.assertRaises(FileNotFoundError, place_at, self.folder / "no" / "page")
+
+    def test_link(self) -> None:
+        """What a link leads to is replaced, not the link."""
+        target = self.folder / "target"
+        target.write_bytes(b"old")
+        self.path.symlink_to(target)
+        place = place_at(self.path)
+        place.write(b"new")
+        place.keep()
+        self.assertEqual(target.read_bytes(), b"new")
+        self.assertTrue(self.path.is_symlink())
+
+    def test_circle_of_links(self) -> None:
+        """A link that leads to itself is no place."""
+        self.path.symlink_to(self.path)
+        self.assertRaises(OSError, place_at, self.path)
+
+    def test_full(self) -> None:
+        """What could still be written is counted."""
+        limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+        self.addCleanup(resource.setrlimit, resource.RLIMIT_FSIZE, limits)
+        place = place_at(self.path)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (5, limits[1]))
+        self.assertEqual(place.write(b"hello, world"), 5)
+        self.assertRaises(OSError, place.write, b", world")
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        self.assertIn("5 bytes", place.give_up())
+
+    def test_planted_link(self) -> None:
+        """What is written beside the file does not follow a link."""
+        self.part.symlink_to(self.folder / "elsewhere")
+        self.assertRaises(OSError, place_at, self.path)
+
+    def test_fifo_without_a_reader(self) -> None:
+        """A FIFO that nobody reads is not waited for."""
+        os.mkfifo(self.path)
+        self.assertRaises(OSError, place_at, self.path)
+
+    def test_device(self) -> None:
+        """A pipe is written to, not replaced; so is a device."""
+        os.mkfifo(self.path)
+        reader = os.open(self.path, os.O_RDONLY | os.O_NONBLOCK)
+        self.addCleanup(os.close, reader)
+        place = place_at(self.path)
+        place.write(b"hello")
+        place.keep()
+        self.assertEqual(os.read(reader, 9), b"hello")
+        self.assertTrue(stat.S_ISFIFO(self.path.stat().st_mode))
+
+    def test_stream(self) -> None:
+        """A stream that is not ours stays open, whatever comes."""
+        with self.path.open("wb") as stream:
+            place = OpenStream(stream.fileno(), close=False)
+            self.assertEqual(place.write(b"hello" * 9999), 9999 * 5)
+            self.assertEqual(place.give_up(), "")
+            stream.write(b"!")
+        self.assertEqual(self.path.read_bytes(), b"hello" * 9999 + b"!")
+
+    def test_full_pipe(self) -> None:
+        """A pipe takes what it has room for, and is never waited for; nor is a socket."""
+        one, other = socketpair()
+        for stream, blocking in (
+            (os.pipe(), True),
+            (os.pipe(), False),
+            ((one.detach(), other.detach()), True),
+        ):
+            reader, writer = stream
+            self.addCleanup(os.close, reader)
+            self.addCleanup(os.close, writer)
+            os.set_blocking(writer, blocking)
+            place = OpenStream(writer, close=False)
+            taken = 0
+            while count := place.write(bytes(100_000)):
+                taken += count
+            self.assertEqual(place.write(b"hello"), 0)
+            while taken > 0:
+                taken -= len(os.read(reader, taken))
+            self.assertEqual(place.write(b"hello"), 5)
+            self.assertEqual(os.read(reader, 9), b"hello")
+            place.keep()
+            self.assertEqual(os.get_blocking(writer), blocking)
+
+    def test_broken_pipe(self) -> None:
+        """A pipe that nobody reads says so."""
+        reader, writer = os.pipe()
+        os.close(reader)
+        self.addCleanup(os.close, writer)
+        place = OpenStream(writer, close=False)
+        self.assertRaises(BrokenPipeError, place.write, b"hello")
+        self.assertEqual(place.give_up(), "")
+
+    def test_link_to_a_pipe(self) -> None:
+        """A pipe is written to by whatever name, as by /dev/stdout."""
+        reader, writer = os.pipe()
+        self.addCleanup(os.close, reader)
+        self.addCleanup(os.close, writer)
+        self.path.symlink_to(f"/dev/fd/{writer}")
+        place = place_at(self.path)
+        place.write(b"hello")
+        place.keep()
+        self.assertEqual(os.read(reader, 9), b"hello")
+
+    def test_permissions_stay(self) -> None:
+        """Who may not read the file that is replaced may not read the new one."""
+        self.path.write_bytes(b"old")
+        self.path.chmod(0o600)
+        place = place_at(self.path)
+        place.write(b"new")
+        place.keep()
+        self.assertEqual(stat.S_IMODE(self.path.stat().st_mode), 0o600)
+
+    def test_no_more_than_permissions_stay(self) -> None:
+        """What the page can do must not be what another file was trusted with."""
+        umask = os.umask(0)
+        os.umask(umask)
+        self.path.write_bytes(b"old")
+        self.path.chmod(0o4755)
+        place_at(self.path).keep()
+        self.assertEqual(stat.S_IMODE(self.path.stat().st_mode), 0o755)
+        self.path.chmod(0o777)
+        self.patch(os, "geteuid", lambda: self.path.stat().st_uid + 1)
+        place_at(self.path).keep()
+        self.assertEqual(stat.S_IMODE(self.path.stat().st_mode), 0o666 & ~umask)
+
+
+class EscapedTests(SynchronousTestCase):
+    """Text that is safe to show."""
+
+    def test_head(self) -> None:
+        """Line ends stay, everything else that is not seen is written out."""
+        head = b"HTTP/1.1 200 OK\r\nA: \x1b[31m\x07\t\x9b\xc2\x9b\r\x7f\r\n\xc3\xbc\xe4\r\n\r\n"
+        self.assertEqual(
+            escaped(head),
+            "HTTP/1.1 200 OK\nA: \\x1b[31m\\x07\\t\\x9b\\x9b\\r\\x7f\nü\\xe4\n\n",
+        )
+
+    @given(st.binary())
+    def test_any(self, data: bytes) -> None:
+        """Nothing but line ends is left of any control."""
+        self.assertTrue(escaped(data).replace("\n", "").isprintable())
+
+
+class TraceTests(SynchronousTestCase):
+    """Socket events."""
+
+    def test_dump(self) -> None:
+        """Bytes are shown in rows."""
+        self.assertEqual(dump(b""), "")
+        rows = dump(bytes(range(0x3A, 0x4C))).splitlines()
+        self.assertEqual(
+            rows,
+            [
+                "    000000  3a 3b 3c 3d 3e 3f 40 41 42 43 44 45 46 47 48 49  :;<=>?@ABCDEFGHI",
+                "    000010  4a 4b" + " " * 44 + "JK",
+            ],
+        )
+        self.assertTrue(dump(b"\x1b\xff").endswith(" ..\n"))
+
+    def test_events(self) -> None:
+        """Each event is a line with its time in milliseconds."""
+        stream = StringIO()
+        seconds = iter(range(99))
+        trace = Trace(stream, lambda: next(seconds) / 1000)
+        trace.resolving("h")
+        trace.resolved([V6, V4])
+        trace.resolved([])
+        trace.connecting(V6)
+        trace.failed(V6, Failure(ConnectionLost()))
+        trace.connected(LOCAL, V4)
+        trace.secured()
+        trace.sent(b"a")
+        trace.received(b"b")
+        trace.paused()
+        trace.resumed()
+        trace.lost(Failure(ConnectionDone()))
+        trace.lost(Failure(ConnectionLost()))
+        trace.closing()
+        trace.lost(Failure(ConnectionDone()))
+        lines = stream.getvalue().splitlines()
+        self.assertEqual(lines[0], "     1.000 ms  resolving h")
+        for line, words in zip(
+            [line for line in lines if " ms  " in line],
+            (
+                "resolving h",
+                "resolved: [2001:db8::1]:80, 192.0.2.1:80",
+                "resolved: no address",
+                "connecting to [2001:db8::1]:80",
+                "failed to connect to [2001:db8::1]:80: Connection",
+                "connected to 192.0.2.1:80 from 192.0.2.99:4321",
+                "TLS agreed on",
+                "sent 1 bytes",
+                "received 1 bytes",
+                "paused",
+                "resumed",
+                "end of stream",
+                "reset or broken",
+                "closing",
+                "closed",
+            ),
+            strict=True,
+        ):
+            self.assertIn(words, line)
