@@ -191,7 +191,7 @@ class FlattenTests(SynchronousTestCase):
             self.logged(LogLevel.critical, "Lost", log_failure=failure, error="mine")
         )
         self.assertEqual(record["error"], "builtins.ConnectionResetError")
-        self.assertRegex(record["traceback"], r"^Traceback .*\n(?s:.*)test_daemon_jsonlog")
+        self.assertRegex(record["traceback"], r"^Traceback .*\n(?s:.*)test_jsonlog")
         self.assertIn("gone\nfor good", record["traceback"])
         self.assertEqual(record["message"], "Lost")
 
