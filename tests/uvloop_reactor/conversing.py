@@ -4,7 +4,6 @@ from collections.abc import Callable
 from typing import Any, ClassVar
 
 import uvloop
-from hello_service.uvloop_reactor.reactor import UvloopReactor
 from twisted.internet.interfaces import (
     IHalfCloseableProtocol,
 )
@@ -18,7 +17,9 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
-PATIENCE = 5
+from hello_service.uvloop_reactor.reactor import UvloopReactor
+from tests.processes import PATIENCE
+
 MUCH = b"x" * 20_000_000
 """More than the kernel keeps for two sockets."""
 
@@ -33,7 +34,7 @@ class Peer(Protocol):
 
     def __init__(self, ended: Callable[[], None]) -> None:
         self.ended = ended
-        self.received = b""
+        self.received = bytearray()
         self.reason: Failure | None = None
 
     def dataReceived(self, data: bytes) -> None:
@@ -85,7 +86,10 @@ class Producer:
 
 
 class ReactorTestCase(SynchronousTestCase):
-    """Connects a server's protocol of ours with a client's of Twisted's."""
+    """Connects a server's protocol on our transport with a client's on Twisted's.
+
+    @ivar running: how many protocols are still to be lost; then the reactor stops.
+    """
 
     server_class: ClassVar[type[Peer]] = Peer
     client_class: ClassVar[type[Peer]] = Peer

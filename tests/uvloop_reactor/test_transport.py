@@ -1,12 +1,12 @@
 """What a connection of the uvloop reactor does for its protocol."""
 
+import select
 import socket
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import twisted.test
-from hello_service.uvloop_reactor.reactor import UvloopReactor
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.error import ConnectionAborted, ConnectionDone, ConnectionLost
 from twisted.internet.interfaces import (
@@ -28,6 +28,8 @@ from twisted.internet.ssl import CertificateOptions, PrivateCertificate
 from twisted.python.failure import Failure
 from zope.interface.verify import verifyObject
 
+from hello_service.uvloop_reactor.reactor import UvloopReactor
+from tests.processes import PATIENCE
 from tests.uvloop_reactor.conversing import MUCH, HalfPeer, Peer, Producer, ReactorTestCase
 
 
