@@ -125,7 +125,7 @@ class Connection(SocketFacts, asyncio.Protocol):
         except BaseException:
             self._fail()
         if not self.reading:  # uvloop starts to read after this, whatever has been asked for
-            self._held = HeldReads(self)
+            self._held = HeldReads(self, self._transport)
             self._transport.set_protocol(self._held)
 
     def data_received(self, data: bytes) -> None:

@@ -317,16 +317,48 @@ class PausedReadTests(ReactorTestCase):
 
     def test_paused_again_by_what_came(self) -> None:
         def pause(data: bytes) -> None:
-            self.server.transport.pauseProducing()
-            self.reactor.callLater(0.1, self.server.transport.resumeProducing)
             self.server.received += data
 
         def made(client: Peer) -> None:
             self.server.dataReceived = pause  # type: ignore[method-assign]
             client.transport.write(b"hi")
-            self.reactor.callLater(0.3, client.transport.loseConnection)
 
-        self.assertEqual(self.paused(made).received, b"hi")
+        self.assertEqual(self.paused(made).received, b"hi, then there")
+
+    def test_resumed_in_the_poll_in_which_bytes_come(self) -> None:
+        """Two descriptors are ready when the loop looks, that which resumes before the other."""
+        ours, theirs = socket.socketpair()
+        self.addCleanup(ours.close)
+        self.addCleanup(theirs.close)
+        self.reactor.loop.add_reader(ours, lambda: resume())
+
+        def made(server: HalfPeer, reactor: UvloopReactor) -> None:
+            server.transport.pauseProducing()
+            server.readConnectionLost = server.transport.loseConnection  # type: ignore[method-assign]
+            reactor.loop.call_soon(make_both_ready)
+
+        def make_both_ready() -> None:
+            theirs.send(b"resume")
+            peer.sendall(b"hi")
+            peer.shutdown(socket.SHUT_WR)
+            for descriptor in (ours.fileno(), self.server.transport.fileno()):
+                self.assertTrue(select.select([descriptor], [], [], PATIENCE)[0])
+
+        def resume() -> None:
+            self.reactor.loop.remove_reader(ours)
+            self.assertEqual(self.server.received, b"")
+            self.server.transport.resumeProducing()
+
+        self.server = server = HalfPeer(self.ended)
+        server.connectionMade = lambda: made(server, self.reactor)  # type: ignore[method-assign]
+        factory = Factory()
+        factory.buildProtocol = lambda addr: server  # type: ignore[method-assign]
+        port = self.reactor.listenTCP(0, factory, interface="127.0.0.1")
+        peer = socket.create_connection(("127.0.0.1", port.getHost().port))  # type: ignore[attr-defined]
+        self.addCleanup(peer.close)
+        self.running = 1
+        self.run_reactor()
+        self.assertEqual(server.received, b"hi")
 
     def test_aborted_while_paused(self) -> None:
         def made(server: HalfPeer, reactor: UvloopReactor) -> None:
@@ -339,6 +371,15 @@ class PausedReadTests(ReactorTestCase):
 
         server, _ = self.converse(made, lambda client: client.transport.write(b"hi"))
         self.assertEqual(server.received, b"")
+            del self.server.dataReceived
+            self.server.transport.pauseProducing()
+            self.client.transport.write(b" there")
+            self.client.transport.loseConnection()
+            self.reactor.callLater(0.1, read_on)
+
+        def read_on() -> None:
+            self.server.received += b", then"
+            self.server.transport.resumeProducing()
 
 
 class ProducerTests(ReactorTestCase):
