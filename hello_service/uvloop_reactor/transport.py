@@ -151,8 +151,8 @@ class Connection(SocketFacts, asyncio.Protocol):
         self._full = False
         if self._awaits_producer():
             self._resume_producer()
-        elif self._half_closing:
-            self.reactor.loop.call_soon(self._half_closed)
+        if self._half_closing:
+            self.reactor.loop.call_soon(self._half_close)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell why the connection is no more."""
@@ -186,11 +186,10 @@ class Connection(SocketFacts, asyncio.Protocol):
     # ITCPTransport
 
     def loseWriteConnection(self) -> None:
-        """Send end of stream once everything queued is sent."""
+        """Send end of stream once everything is sent, and what is written until then, too."""
         if self.connected and not self._half_closing:
             self._half_closing = True
-            if not self._awaits_producer():
-                self._half_close()
+            self.reactor.loop.call_soon(self._half_close)
 
     def abortConnection(self) -> None:
         """Close at once, by a reset."""
@@ -257,8 +256,8 @@ class Connection(SocketFacts, asyncio.Protocol):
         if self.connected:
             if self.disconnecting:
                 self._transport.close()
-            elif self._half_closing and not self._write_ended:
-                self._half_close()
+            elif self._half_closing:
+                self.reactor.loop.call_soon(self._half_close)
 
     # IPushProducer
 
@@ -394,16 +393,14 @@ class Connection(SocketFacts, asyncio.Protocol):
             self._fail()
 
     def _half_close(self) -> None:
-        self._write_ended = True
-        self._send_by(_discard)
-        self._transport.write_eof()
+        if self.disconnecting or self._transport.is_closing() or self._write_ended:
+            return
         if self._transport.get_write_buffer_size():
-            self._transport.set_write_buffer_limits(0)
-        else:
-            self.reactor.loop.call_soon(self._half_closed)
-
-    def _half_closed(self) -> None:
-        if self.connected:
+            self._transport.set_write_buffer_limits(0)  # to be told once all is sent
+        elif not self._awaits_producer():
+            self._write_ended = True
+            self._send_by(_discard)
+            self._transport.write_eof()
             self.writeConnectionLost(_DONE)
 
     def _fail(self) -> None:

@@ -208,14 +208,20 @@ class HalfCloseTests(ReactorTestCase):
     def test_each_half(self) -> None:
         def made(server: HalfPeer, reactor: UvloopReactor) -> None:
             server.readConnectionLost = read_lost  # type: ignore[method-assign]
-            server.writeConnectionLost = server.transport.loseConnection  # type: ignore[method-assign]
+            server.writeConnectionLost = write_lost  # type: ignore[method-assign]
+
+        def write_lost() -> None:
+            self.server.transport.write(b"too late")
+            self.server.transport.loseConnection()
 
         def read_lost() -> None:
             self.server.transport.write(MUCH)
             self.server.transport.resumeProducing()
             self.server.transport.loseWriteConnection()
             self.server.transport.loseWriteConnection()
-            self.server.transport.write(b"too late")
+            self.server.transport.write(b"!")
+            self.server.transport.loseWriteConnection()
+            self.server.transport.write(b"?")
 
         def client_made(client: HalfPeer) -> None:
             client.readConnectionLost = client.transport.loseConnection  # type: ignore[method-assign]
@@ -223,27 +229,34 @@ class HalfCloseTests(ReactorTestCase):
             client.transport.loseWriteConnection()
 
         server, client = self.converse(made, client_made)
-        self.assertEqual((server.received, client.received), (b"hi", MUCH))
+        self.assertEqual((server.received, client.received), (b"hi", MUCH + b"!?"))
         self.assertEqual(client.halves, ("write",))
 
     def test_a_producer_after_the_end_of_stream(self) -> None:
         def made(server: HalfPeer, reactor: UvloopReactor) -> None:
-            transport = server.transport
-            transport.loseWriteConnection()
-            producer = Producer(transport, 1, b"late")
-            transport.registerProducer(producer, False)
+            server.transport.loseWriteConnection()
+            server.writeConnectionLost = ended  # type: ignore[method-assign]
+
+        def ended() -> None:
+            told.append(self.server)
+            transport = self.server.transport
+            self.producer = Producer(transport, 1, b"late")
+            transport.registerProducer(self.producer, False)
             transport.write(b"late")
+        told: list[Any] = []
+
             transport.unregisterProducer()
-            self.assertEqual(producer.calls, ["resume"])
+            transport.write(b"late")
 
         server, client = self.converse(
             made,
             lambda client: setattr(client, "readConnectionLost", client.transport.abortConnection),
         )
-        self.assertEqual((server.halves, client.received), (("write",), b""))
+        self.assertEqual((self.producer.calls, client.received), (["resume"], b""))
+        self.assertEqual(told, [self.server])
 
     def test_nothing_queued(self) -> None:
-        server, client = self.converse(
+        _, client = self.converse(
             lambda server, _: server.transport.loseWriteConnection(),
             lambda client: setattr(client, "readConnectionLost", client.transport.abortConnection),
         )
@@ -420,12 +433,17 @@ class ProducerTests(ReactorTestCase):
         self.assertEqual(len(client.received), 3 * len(MUCH))
 
     def test_a_pull_producer_of_small_pieces(self) -> None:
-        def made(server: Peer, reactor: UvloopReactor) -> None:
-            server.transport.registerProducer(Producer(server.transport, 1000, b"xy"), False)
-            server.transport.loseConnection()
+        for finish in ("loseConnection", "loseWriteConnection"):
+            with self.subTest(finish):
+                self.setUp()
 
-        _, client = self.converse(made)
-        self.assertEqual(client.received, b"xy" * 1000)
+                def made(server: Peer, reactor: UvloopReactor, finish: str = finish) -> None:
+                    producer = Producer(server.transport, 1000, b"xy")
+                    server.transport.registerProducer(producer, False)
+                    getattr(server.transport, finish)()
+
+                _, client = self.converse(made)
+                self.assertEqual(client.received, b"xy" * 1000)
 
     def test_a_pull_producer_that_writes_twice_is_asked_once(self) -> None:
         class Twice(Producer):
