@@ -3,16 +3,15 @@
 import signal
 import subprocess
 import sys
+from typing import Any
 
 from twisted.internet.protocol import (
     ProcessProtocol,
 )
 from twisted.python.failure import Failure
 
-from tests.uvloop_reactor.conversing import (
-    PATIENCE,
-    ReactorTestCase,
-)
+from tests.processes import PATIENCE
+from tests.uvloop_reactor.conversing import ReactorTestCase
 
 
 class ProcessTests(ReactorTestCase):
@@ -20,20 +19,28 @@ class ProcessTests(ReactorTestCase):
         reasons = []
 
         class Child(ProcessProtocol):
+            transport: Any
+
+            def connectionMade(self) -> None:
+                self.transport.signalProcess("KILL")
+
             def processEnded(_, reason: Failure) -> None:
-                reasons.append(getattr(reason.value, "exitCode", None))
+                reasons.append(getattr(reason.value, "signal", None))
                 self.reactor.stop()
 
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGCHLD):
             self.addCleanup(signal.signal, number, signal.getsignal(number))
         self.addCleanup(signal.set_wakeup_fd, signal.set_wakeup_fd(-1))
-        self.reactor.callWhenRunning(
-            self.reactor.spawnProcess, Child(), "/bin/sh", ["sh", "-c", "sleep 0.1; exit 3"]
+        # Late, for what ends before the reactor watches is looked for when it begins to; and
+        # without a pipe, for whose end Twisted looks for the child's, too.
+        command = [sys.executable, "-c", "import signal; signal.pause()"]
+        self.reactor.callLater(
+            0, self.reactor.spawnProcess, Child(), command[0], command, childFDs={}
         )
         late = self.reactor.callLater(PATIENCE, self.reactor.crash)
         self.reactor.run()
         late.cancel()
-        self.assertEqual(reasons, [3])
+        self.assertEqual(reasons, [signal.SIGKILL])
 
     def install(self, before: str) -> subprocess.CompletedProcess[str]:
         program = f"{before}; from hello_service.uvloop_reactor.reactor import install; install()"

@@ -454,12 +454,13 @@ class ProducerTests(ReactorTestCase):
 
         def made(server: Peer, reactor: UvloopReactor) -> None:
             self.producer = Twice(server.transport, 3, b"+")
+                self.transport.reactor.loop.call_soon(self.calls.append, "turn")
             server.transport.registerProducer(self.producer, False)
             server.transport.loseConnection()
 
         _, client = self.converse(made)
         self.assertEqual(client.received, b"-+" * 3)
-        self.assertEqual(self.producer.calls, ["resume"] * 4)
+        self.assertEqual(self.producer.calls, ["resume", "turn"] * 4)
 
     def test_registered_when_much_is_queued(self) -> None:
         def made(server: Peer, reactor: UvloopReactor) -> None:
