@@ -1,6 +1,7 @@
 """Imports go one way, and the reactor is not imported by importing a module."""
 
 import ast
+from graphlib import CycleError, TopologicalSorter
 
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -16,6 +17,14 @@ class ImportTests(SynchronousTestCase):
 
     def test_every_room_is_there(self) -> None:
         self.assertEqual({room(module) for module in trees()}, set(ALLOWED) | LEAVES)
+
+    def test_no_circle_of_files(self) -> None:
+        found = imports()
+        TopologicalSorter(found).prepare()
+        found["uvloop_reactor.reads"].add("uvloop_reactor.port")
+        with self.assertRaises(CycleError) as caught:
+            TopologicalSorter(found).prepare()
+        self.assertIn("uvloop_reactor.transport", caught.exception.args[1])
 
     def test_no_reactor_and_no_old_log_at_module_level(self) -> None:
         reactors = []

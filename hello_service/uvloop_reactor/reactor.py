@@ -12,7 +12,6 @@ import socket
 import sys
 from typing import Any, cast
 
-from twisted.internet import tcp
 from twisted.internet.asyncioreactor import AsyncioSelectorReactor
 from twisted.internet.interfaces import IListeningPort, IProtocolFactory
 from twisted.internet.main import installReactor
@@ -21,7 +20,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from hello_service.uvloop_reactor.polls import PollingLoop
-from hello_service.uvloop_reactor.transport import Connection
+from hello_service.uvloop_reactor.port import Port
 
 
 def install() -> None:
@@ -110,39 +109,3 @@ class UvloopReactor(AsyncioSelectorReactor):
             self._log.failure("{message}", Failure(error), message=context["message"])
         else:
             self._log.error("{message}", message=context["message"])
-
-
-class Port(tcp.Port):
-    """Has uvloop accept and serve its connections, while it is a Twisted port in all else."""
-
-    reactor: UvloopReactor
-    factory: Any
-    reading = True
-    _server: asyncio.Server | None = None
-
-    def startReading(self) -> None:
-        """Accept connections."""
-        if self._server is None:
-            # To listen is to set the backlog anew; an adopted port has not been told its own.
-            backlog = self.backlog or 2**31 - 1
-            creation = self.reactor.loop.create_server(
-                self._connection, sock=self.socket.dup(), backlog=backlog
-            )
-            # Given a socket, uvloop awaits nothing: it listens by the time that this returns.
-            try:
-                creation.send(None)
-            except StopIteration as returned:
-                self._server = returned.value
-            self.reactor.served.add(self)
-
-    def stopReading(self) -> None:
-        """Accept no more connections; what is connected stays so."""
-        if self._server is not None:
-            self._server.close()
-            self._server = None
-            self.reactor.served.discard(self)
-
-    def _connection(self) -> Connection:
-        connection = Connection(self, self.sessionno)
-        self.sessionno += 1
-        return connection

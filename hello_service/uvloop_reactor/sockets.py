@@ -33,9 +33,10 @@ class SocketFacts:
 
     _transport: Any
 
+    _peer: tuple[Any, ...]
     def getPeer(self) -> Address:
         """Return the client's address."""
-        return socket_address(self._transport.get_extra_info("peername"))
+        return socket_address(self._peer)
 
     def getHost(self) -> Address:
         """Return the address that the client connected to."""

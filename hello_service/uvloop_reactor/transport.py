@@ -8,7 +8,7 @@ import asyncio
 import socket
 import struct
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from twisted.internet.error import ConnectionAborted, ConnectionDone, ConnectionLost
 from twisted.internet.interfaces import (
@@ -27,10 +27,7 @@ from twisted.python.failure import Failure
 from zope.interface import directlyProvides, implementer
 
 from hello_service.uvloop_reactor.reads import HeldReads, SizedReads
-from hello_service.uvloop_reactor.sockets import SocketFacts, socket_address
-
-if TYPE_CHECKING:
-    from hello_service.uvloop_reactor.reactor import Port
+from hello_service.uvloop_reactor.sockets import SocketFacts
 
 _DONE = Failure(ConnectionDone())
 _LOST = Failure(ConnectionLost())
@@ -49,6 +46,16 @@ def _discard(data: bytes) -> None:
     pass
 
 
+class Server(Protocol):
+    """What a connection needs of the reactor that serves it.
+
+    @ivar served: what the reactor closes at shutdown; a connection is in it while it is open.
+    """
+
+    loop: asyncio.AbstractEventLoop
+    served: set[Any]
+
+
 @implementer(
     ITCPTransport,
     ITLSTransport,
@@ -61,8 +68,9 @@ def _discard(data: bytes) -> None:
 class Connection(SocketFacts, asyncio.Protocol):
     """One accepted connection: an asyncio protocol below, a Twisted transport above.
 
-    @ivar protocol: who is told what comes in; may be replaced at any time.
-    @ivar server: the port that accepted the connection, that counts them in C{sessionno}.
+    @ivar protocol: receives what comes in, until the connection is lost; it may be replaced.
+    @param peer: the name of the client's socket.
+    @param sessionno: how many connections its port has accepted before.
     """
 
     _log = Logger()
@@ -90,38 +98,29 @@ class Connection(SocketFacts, asyncio.Protocol):
     protocol: Any
     _send: Callable[[bytes], None]
 
-    def __init__(self, server: "Port", sessionno: int) -> None:
-        self.server = server
+    def __init__(
+        self, protocol: Any, peer: tuple[Any, ...], sessionno: int, reactor: Server
+    ) -> None:
+        self.protocol = protocol
+        self._peer = peer
         self.sessionno = sessionno
-        self.reactor = server.reactor
+        self.reactor = reactor
+        self._kind = type(protocol).__name__
+        self._prefix = protocol.logPrefix() if hasattr(protocol, "logPrefix") else self._kind
 
     def __repr__(self) -> str:
-        name = type(self.protocol).__name__ if self.connected else "Connection"
-        return f"<{name} #{self.sessionno} on {self.getHost().port}>"
+        return f"<{self._kind} #{self.sessionno} on {self.getHost().port}>"
 
     # What uvloop calls
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Build the protocol and connect it."""
+        """Connect the protocol."""
         self._transport = transport
-        name = transport.get_extra_info("peername")
-        if name is None:  # gone since it was accepted
-            self._transport.abort()
-            return
-        try:
-            protocol = self.server.factory.buildProtocol(socket_address(name))
-        except BaseException:
-            self._fail()
-            return
-        if protocol is None:
-            self._transport.abort()
-            return
-        self.protocol = protocol
-        self.connected = True
+        self.connected = 1
         self.reactor.served.add(self)
-        self._send_by(self._transport.write)
+        self.write = self._send = self._transport.write  # type: ignore[method-assign]
         try:
-            protocol.makeConnection(self)
+            self.protocol.makeConnection(self)
         except BaseException:
             self._fail()
         if not self.reading:  # uvloop starts to read after this, whatever has been asked for
@@ -178,9 +177,11 @@ class Connection(SocketFacts, asyncio.Protocol):
     def loseConnection(self) -> None:
         """Close once everything queued is sent and the producer, if it is to go on, is done."""
         if self.connected and not self.disconnecting:
-            self.disconnecting = True
-            self.pauseProducing()
-            if not self._awaits_producer():
+            self.disconnecting = 1
+            self.reading = False
+            if self._awaits_producer():
+                self._transport.pause_reading()
+            else:
                 self._transport.close()
 
     # ITCPTransport
@@ -215,7 +216,7 @@ class Connection(SocketFacts, asyncio.Protocol):
             contextFactory,
             not normal,
             None,  # type: ignore[arg-type]
-            self.reactor,
+            self.reactor,  # type: ignore[arg-type]
         )
         below = _BelowTLS(self)
         self.protocol = tls = factory.protocol(factory, self.protocol, False)
@@ -325,9 +326,7 @@ class Connection(SocketFacts, asyncio.Protocol):
     @property
     def logstr(self) -> str:
         """What names the connection in a log."""
-        protocol = self.protocol
-        name = getattr(protocol, "logPrefix", lambda: type(protocol).__name__)()
-        return f"{name},{self.sessionno},{self.getPeer().host}"
+        return f"{self._prefix},{self.sessionno},{self.getPeer().host}"
 
     def logPrefix(self) -> str:
         """Return what names the connection in a log."""

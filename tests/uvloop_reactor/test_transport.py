@@ -193,12 +193,18 @@ class EndingTests(ReactorTestCase):
 
     def test_gone_before_it_is_accepted(self) -> None:
         factory = Factory()
+        server = self.server_class(self.ended)
+        factory.buildProtocol = lambda addr: server  # type: ignore[method-assign]
         port = self.reactor.listenTCP(0, factory, interface="127.0.0.1")
         client = socket.create_connection(("127.0.0.1", port.getHost().port))  # type: ignore[attr-defined]
+        host, number = client.getsockname()
         client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
         client.close()
-        self.reactor.callLater(0.1, self.reactor.stop)
+        self.running = 1
         self.run_reactor()
+        assert server.reason is not None
+        self.assertIsInstance(server.reason.value, ConnectionLost)
+        self.assertEqual(server.transport.getPeer(), IPv4Address("TCP", host, number))
         self.assertEqual(self.flushLoggedErrors(), [])
 
 
