@@ -60,17 +60,18 @@ class SocketFacts:
 
     def getHandle(self) -> Any:
         """Return the socket, as far as uvloop lends it: its options, its names, C{close}."""
-        return LentSocket(self._transport)
+        return self.socket
 
     @property
     def socket(self) -> Any:
-        """What C{getHandle} returns without TLS."""
+        """What C{getHandle} returns without TLS; there is none once the connection is lost."""
+        if not self.connected:
+            raise AttributeError("the connection is lost")
         return LentSocket(self._transport)
 
     def fileno(self) -> int:
-        """Return the descriptor."""
-        descriptor: int = self.socket.fileno()
-        return descriptor
+        """Return the descriptor; -1 once the connection is lost."""
+        return self.socket.fileno() if self.connected else -1
 
     def _option(self, level: int, option: int) -> bool:
         return bool(self.socket.getsockopt(level, option))

@@ -76,9 +76,9 @@ class Connection(SocketFacts, asyncio.Protocol):
     _log = Logger()
 
     TLS = False
-    connected = False
-    disconnected = False
-    disconnecting = False
+    connected = 0
+    disconnected = 0
+    disconnecting = 0
     producer: Any = None
     streamingProducer = False
     producerPaused = False
@@ -154,9 +154,8 @@ class Connection(SocketFacts, asyncio.Protocol):
             self.reactor.loop.call_soon(self._half_close)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Tell why the connection is no more."""
-        if self.connected:
-            self.connectionLost(self._reason or (_LOST if exc else _DONE))
+        """Report that the connection is lost, and why."""
+        self.connectionLost(self._reason or (_LOST if exc else _DONE))
 
     # ITransport
 
@@ -307,19 +306,25 @@ class Connection(SocketFacts, asyncio.Protocol):
                 self._fail()
 
     def connectionLost(self, reason: Failure) -> None:
-        """Close at once and tell why."""
-        self.connected, self.disconnected = False, True
+        """Close at once and tell the protocol why."""
+        if not self.connected:
+            return
+        self.connected, self.disconnected = 0, 1
         self.reactor.served.discard(self)
         self._send_by(_discard)
         self._transport.abort()
         producer, self.producer = self.producer, None
         protocol = self.protocol
         del self.protocol
-        try:
-            if producer is not None:
+        if producer is not None:
+            try:
                 producer.stopProducing()
-        finally:
+            except BaseException:
+                self._log_error()
+        try:
             protocol.connectionLost(reason)
+        except BaseException:
+            self._log_error()
 
     # ISystemHandle, ILoggingContext
 
@@ -403,9 +408,13 @@ class Connection(SocketFacts, asyncio.Protocol):
             self.writeConnectionLost(_DONE)
 
     def _fail(self) -> None:
-        self._reason = Failure()
-        self._log.failure("Unhandled error in {connection}", self._reason, connection=self)
+        self._reason = self._log_error()
         self._transport.abort()
+
+    def _log_error(self) -> Failure:
+        failure = Failure()
+        self._log.failure("Unhandled error in {connection}", failure, connection=self)
+        return failure
 
 
 class _BelowTLS:

@@ -239,6 +239,8 @@ class HalfCloseTests(ReactorTestCase):
         self.assertEqual(client.halves, ("write",))
 
     def test_a_producer_after_the_end_of_stream(self) -> None:
+        told: list[Any] = []
+
         def made(server: HalfPeer, reactor: UvloopReactor) -> None:
             server.transport.loseWriteConnection()
             server.writeConnectionLost = ended  # type: ignore[method-assign]
@@ -249,12 +251,10 @@ class HalfCloseTests(ReactorTestCase):
             self.producer = Producer(transport, 1, b"late")
             transport.registerProducer(self.producer, False)
             transport.write(b"late")
-        told: list[Any] = []
-
             transport.unregisterProducer()
             transport.write(b"late")
 
-        server, client = self.converse(
+        _, client = self.converse(
             made,
             lambda client: setattr(client, "readConnectionLost", client.transport.abortConnection),
         )
@@ -262,7 +262,7 @@ class HalfCloseTests(ReactorTestCase):
         self.assertEqual(told, [self.server])
 
     def test_nothing_queued(self) -> None:
-        _, client = self.converse(
+        server, client = self.converse(
             lambda server, _: server.transport.loseWriteConnection(),
             lambda client: setattr(client, "readConnectionLost", client.transport.abortConnection),
         )
@@ -337,6 +337,15 @@ class PausedReadTests(ReactorTestCase):
     def test_paused_again_by_what_came(self) -> None:
         def pause(data: bytes) -> None:
             self.server.received += data
+            del self.server.dataReceived
+            self.server.transport.pauseProducing()
+            self.client.transport.write(b" there")
+            self.client.transport.loseConnection()
+            self.reactor.callLater(0.1, read_on)
+
+        def read_on() -> None:
+            self.server.received += b", then"
+            self.server.transport.resumeProducing()
 
         def made(client: Peer) -> None:
             self.server.dataReceived = pause  # type: ignore[method-assign]
@@ -390,15 +399,6 @@ class PausedReadTests(ReactorTestCase):
 
         server, _ = self.converse(made, lambda client: client.transport.write(b"hi"))
         self.assertEqual(server.received, b"")
-            del self.server.dataReceived
-            self.server.transport.pauseProducing()
-            self.client.transport.write(b" there")
-            self.client.transport.loseConnection()
-            self.reactor.callLater(0.1, read_on)
-
-        def read_on() -> None:
-            self.server.received += b", then"
-            self.server.transport.resumeProducing()
 
 
 class ProducerTests(ReactorTestCase):
@@ -454,13 +454,13 @@ class ProducerTests(ReactorTestCase):
     def test_a_pull_producer_that_writes_twice_is_asked_once(self) -> None:
         class Twice(Producer):
             def resumeProducing(self) -> None:
+                self.transport.reactor.loop.call_soon(self.calls.append, "turn")
                 if self.pieces:
                     self.transport.write(b"-")
                 super().resumeProducing()
 
         def made(server: Peer, reactor: UvloopReactor) -> None:
             self.producer = Twice(server.transport, 3, b"+")
-                self.transport.reactor.loop.call_soon(self.calls.append, "turn")
             server.transport.registerProducer(self.producer, False)
             server.transport.loseConnection()
 
@@ -534,18 +534,6 @@ class ErrorTests(ReactorTestCase):
     def test_read_connection_lost(self) -> None:
         self.failing("readConnectionLost", lambda client: client.transport.loseWriteConnection())
 
-    def test_connection_lost(self) -> None:
-        def made(server: HalfPeer, reactor: UvloopReactor) -> None:
-            server.connectionLost = lost  # type: ignore[method-assign]
-            server.transport.abortConnection()
-
-        def lost(reason: Failure = connectionDone) -> None:
-            self.ended()
-            raise ZeroDivisionError
-
-        self.converse(made)
-        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
-
     def test_build_protocol(self) -> None:
         for built in (lambda addr: None, lambda addr: 1 / 0):
             with self.subTest(built):
@@ -566,6 +554,49 @@ class ErrorTests(ReactorTestCase):
         loop.call_soon(loop.call_exception_handler, {"message": "odd"})
         self.reactor.callLater(0, self.reactor.stop)
         self.run_reactor()
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+
+
+class LossErrorTests(ReactorTestCase):
+    """An error of what is told that the connection is lost is logged once, and ends there."""
+
+    def test_in_connection_lost(self) -> None:
+        def lost(reason: Failure = connectionDone) -> None:
+            self.ended()
+            raise OSError
+
+        def on_server(method: str) -> Any:
+            return lambda server, _: getattr(server.transport, method)()
+
+        def on_client(method: str) -> Any:
+            return lambda client: getattr(client.transport, method)()
+
+        for made, client_made in (
+            (on_server("loseConnection"), lambda client: None),
+            (on_server("abortConnection"), lambda client: None),
+            (lambda *_: None, on_client("loseConnection")),
+            (lambda *_: None, on_client("abortConnection")),
+        ):
+            with self.subTest(made):
+                self.setUp()
+
+                def failing(server: Peer, reactor: UvloopReactor, made: Any = made) -> None:
+                    server.connectionLost = lost  # type: ignore[method-assign]
+                    made(server, reactor)
+
+                self.converse(failing, client_made)
+                self.assertEqual(len(self.flushLoggedErrors(OSError)), 1)
+                self.assertNotIn(self.server.transport, self.reactor.served)
+
+    def test_a_producer_that_fails_to_stop(self) -> None:
+        def made(server: Peer, reactor: UvloopReactor) -> None:
+            producer = Producer(server.transport, 0)
+            producer.stopProducing = lambda: 1 / 0  # type: ignore[method-assign, assignment]
+            server.transport.registerProducer(producer, True)
+            server.transport.abortConnection()
+
+        server, _ = self.converse(made)
+        self.assertIsInstance(server.reason.value, ConnectionAborted)
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
 
 
