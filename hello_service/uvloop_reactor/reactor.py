@@ -36,9 +36,9 @@ def install() -> None:
 
 
 class UvloopReactor(AsyncioSelectorReactor):
-    """Serves what connects to its TCP ports by uvloop's transports.
+    """Serves connections to its TCP ports by uvloop's transports.
 
-    @param loop: a uvloop loop, for no other reactor.
+    @param loop: a uvloop loop that no other reactor uses.
     """
 
     _log = Logger()
@@ -56,8 +56,8 @@ class UvloopReactor(AsyncioSelectorReactor):
         super().run(installSignalHandlers)  # type: ignore[no-untyped-call]
 
     def _watch_children(self) -> None:
-        # A running uvloop has the one wake-up descriptor to which Twisted has SIGCHLD told; but
-        # it has every Python handler called at once.
+        # A running uvloop takes over the wake-up descriptor through which Twisted would learn of
+        # SIGCHLD, but it has Python's signal handlers called at once.
         def reap(*_: object) -> None:
             self.callFromThread(reapAllProcesses)  # type: ignore[no-untyped-call]
 
@@ -83,8 +83,8 @@ class UvloopReactor(AsyncioSelectorReactor):
             return super().adoptStreamPort(  # type: ignore[no-any-return, no-untyped-call]
                 fileDescriptor, addressFamily, factory
             )
-        # Twisted's own method, with our class in place of its own: a listening socket can be
-        # given to a Port in no public way.
+        # This is what Twisted does with its own class; there is no public way to give a port a
+        # listening socket.
         adopted: Port = Port._fromListeningDescriptor(  # type: ignore[no-untyped-call]
             self, fileDescriptor, addressFamily, factory
         )
@@ -92,12 +92,12 @@ class UvloopReactor(AsyncioSelectorReactor):
         return adopted
 
     def getReaders(self) -> list[Any]:
-        """Return what is read from or accepts."""
+        """Return what is being read from, the ports that accept included."""
         readers: list[Any] = super().getReaders()  # type: ignore[no-untyped-call]
         return readers + [served for served in self.served if served.reading]
 
     def removeAll(self) -> list[Any]:
-        """Let go of all that is open, to be told at shutdown that it is lost."""
+        """Forget all that is open and return it; at shutdown each is told that it is lost."""
         served = list(self.served)
         self.served.clear()
         removed: list[Any] = super().removeAll()  # type: ignore[no-untyped-call]

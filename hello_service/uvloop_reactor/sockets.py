@@ -1,4 +1,4 @@
-"""What a uvloop transport tells of its socket, the way that Twisted asks for it."""
+"""A uvloop transport's socket, shown the way that Twisted's transports show theirs."""
 
 import socket
 from typing import Any
@@ -31,9 +31,10 @@ class LentSocket:
 class SocketFacts:
     """The part of a connection that is about its socket."""
 
+    connected: int
     _transport: Any
-
     _peer: tuple[Any, ...]
+
     def getPeer(self) -> Address:
         """Return the client's address."""
         return socket_address(self._peer)
@@ -43,7 +44,7 @@ class SocketFacts:
         return socket_address(self._transport.get_extra_info("sockname"))
 
     def getTcpNoDelay(self) -> bool:
-        """Say whether small writes are sent at once; uvloop sets out with that."""
+        """Say whether small writes are sent at once, which is uvloop's default."""
         return self._option(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
     def setTcpNoDelay(self, enabled: bool) -> None:

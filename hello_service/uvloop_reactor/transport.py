@@ -1,7 +1,7 @@
-"""A Twisted transport that hands everything on to a uvloop transport, and adds little of its own.
+"""A Twisted transport that leaves the work to a uvloop transport.
 
-What is said of each connection many times is not looked up again: C{write} is the uvloop
-transport's own method, put on the instance for as long as it may be called.
+The hot path saves a call: as long as a connection may be written to, its C{write} is the uvloop
+transport's own method, set on the instance.
 """
 
 import asyncio
@@ -135,7 +135,7 @@ class Connection(SocketFacts, asyncio.Protocol):
             self._fail()
 
     def eof_received(self) -> bool:
-        """Tell of the end of stream, which ends the connection of most protocols."""
+        """Report the end of stream; the connection of most protocols ends by it."""
         self.readConnectionLost(_DONE)
         return True
 
