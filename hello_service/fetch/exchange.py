@@ -218,7 +218,7 @@ class Exchange(Protocol):
         reader, wire = self._reader, self._wire
         wire.ending, wire.trailers, wire.excess = reader.ending, reader.trailers, reader.excess
         if error:
-            error.wire = wire
+            error.wire, wire.rest = wire, reader.rest
             wire.head = wire.head or reader.partial_head
         else:
             wire.times.body_complete = self._settings.monotonic()
