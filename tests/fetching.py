@@ -6,11 +6,16 @@ from typing import Any, cast
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionDone, ConnectionLost
-from twisted.internet.interfaces import IHostResolution, IResolutionReceiver
+from twisted.internet.interfaces import (
+    IHostResolution,
+    IResolutionReceiver,
+    IStreamClientEndpoint,
+)
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.internet.testing import MemoryReactorClock, StringTransport
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
+from twisted.web.client import URI
 from twisted.web.http_headers import Headers
 from twisted.web.iweb import IAgentEndpointFactory, IResponse
 from zope.interface import implementer
@@ -53,6 +58,19 @@ class Resolver:
 
     def cancel(self) -> None:
         raise NotImplementedError  # as Twisted's own does
+
+
+@implementer(IAgentEndpointFactory)
+class Endpoints:
+    """Leads every URI to one place."""
+
+    def __init__(self, endpoint: IStreamClientEndpoint) -> None:
+        self.endpoint = endpoint
+        self.uris: list[URI] = []
+
+    def endpointForURI(self, uri: URI) -> IStreamClientEndpoint:
+        self.uris.append(uri)
+        return self.endpoint
 
 
 class Body(Protocol):

@@ -17,7 +17,6 @@ from twisted.internet.testing import MemoryReactorClock
 from twisted.test.iosim import ConnectionCompleter, IOPump
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.client import (
-    URI,
     BrowserLikeRedirectAgent,
     ContentDecoderAgent,
     CookieAgent,
@@ -27,7 +26,7 @@ from twisted.web.client import (
     readBody,
 )
 from twisted.web.http_headers import Headers
-from twisted.web.iweb import IAgent, IAgentEndpointFactory, IResponse
+from twisted.web.iweb import IAgent, IResponse
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request, Site
 from zope.interface import implementer
@@ -39,7 +38,7 @@ from hello_service.fetch.headers import WireHeaders
 from hello_service.fetch.reader import Ending
 from hello_service.fetch.request import InvalidRequest
 from hello_service.fetch.response import RawResponse
-from tests.fetching import Body, FetchTestCase
+from tests.fetching import Body, Endpoints, FetchTestCase
 
 
 class AgentTests(FetchTestCase):
@@ -126,19 +125,6 @@ class GivesUp(Body):
 
     def connectionMade(self) -> None:
         self._then(self._response)
-
-
-@implementer(IAgentEndpointFactory)
-class Endpoints:
-    """Leads every URI to one place."""
-
-    def __init__(self, endpoint: IStreamClientEndpoint) -> None:
-        self.endpoint = endpoint
-        self.uris: list[URI] = []
-
-    def endpointForURI(self, uri: URI) -> IStreamClientEndpoint:
-        self.uris.append(uri)
-        return self.endpoint
 
 
 @implementer(IStreamClientEndpoint)

@@ -32,7 +32,7 @@ from hello_service.fetch.reader import Ending
 from hello_service.fetch.response import RawResponse
 from hello_service.fetch.wire import Observer
 from tests.certificates import certificate_pem
-from tests.fetch.test_agent import Endpoints
+from tests.fetching import Endpoints
 from tests.processes import program
 
 BIG = bytes(range(256)) * 16 * 1024
