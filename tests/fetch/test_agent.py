@@ -67,6 +67,19 @@ class AgentTests(FetchTestCase):
         error = self.failureResultOf(answer, InvalidRequest).value
         self.assertIn("bodyProducer", str(error))
 
+    def test_text(self) -> None:
+        """Text where bytes have to be is told to be bytes."""
+        agent: Any = self.agent()
+        for method, uri, words in (
+            ("GET", b"http://h/", "the method 'GET' is a str and has to be bytes: write b'GET'"),
+            (b"GET", "http://h/", "the URI 'http://h/' is a str and has to be bytes: write b'http"),
+            (b"GET", "http://h/ü", "has to be bytes: encode it as UTF-8"),
+            (None, b"http://h/", "the method has to be bytes, and is of type NoneType"),
+            (b"GET", 1, "the URI has to be bytes, and is of type int"),
+        ):
+            error = self.failureResultOf(agent.request(method, uri), InvalidRequest).value
+            self.assertIn(words, str(error))
+
     def test_headers(self) -> None:
         """Headers keep their order and case."""
         self.request(headers=WireHeaders([(b"x-B", b"1"), (b"X-a", b"2")]))
