@@ -20,8 +20,7 @@ from twisted.web.http_headers import Headers
 from twisted.web.iweb import IAgentEndpointFactory, IResponse
 from zope.interface import implementer
 
-from hello_service.fetch.agent import RawAgent
-from hello_service.fetch.exchange import Settings
+from hello_service.fetch import RawAgent, Settings
 from hello_service.fetch.response import RawResponse
 
 V4 = IPv4Address("TCP", "192.0.2.1", 80)

@@ -8,12 +8,15 @@ from typing import Any, cast
 
 import treq.client
 from twisted.internet.defer import Deferred
-from twisted.internet.endpoints import TCP4ClientEndpoint
+from twisted.internet.endpoints import TCP4ClientEndpoint, wrapClientTLS
+from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import (
     IProtocolFactory,
     IStreamClientEndpoint,
 )
-from twisted.internet.testing import MemoryReactorClock
+from twisted.internet.ssl import optionsForClientTLS
+from twisted.internet.testing import MemoryReactorClock, StringTransport
+from twisted.python.failure import Failure
 from twisted.test.iosim import ConnectionCompleter, IOPump
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.client import (
@@ -32,13 +35,10 @@ from twisted.web.server import NOT_DONE_YET, Request, Site
 from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
-from hello_service.fetch.agent import RawAgent
+from hello_service.fetch import Ending, InvalidRequest, RawAgent, WireHeaders
 from hello_service.fetch.errors import Abandoned
-from hello_service.fetch.headers import WireHeaders
-from hello_service.fetch.reader import Ending
-from hello_service.fetch.request import InvalidRequest
 from hello_service.fetch.response import RawResponse
-from tests.fetching import Body, Endpoints, FetchTestCase
+from tests.fetching import LOCAL, V4, Body, Endpoints, FetchTestCase
 
 
 class AgentTests(FetchTestCase):
@@ -150,6 +150,24 @@ class Never:
 
 
 @implementer(IStreamClientEndpoint)
+class Stubborn:
+    """An endpoint that goes on connecting when it is told not to."""
+
+    def connect(self, factory: IProtocolFactory) -> Deferred[Any]:
+        self.factory = factory
+        return Deferred(lambda _: None)
+
+    def connected(self) -> StringTransport:
+        """Let it connect."""
+        protocol = self.factory.buildProtocol(V4)
+        assert protocol
+        transport = StringTransport(LOCAL, V4)
+        protocol.makeConnection(transport)
+        protocol.connectionLost(Failure(ConnectionDone()))
+        return transport
+
+
+@implementer(IStreamClientEndpoint)
 class Raising:
     """An endpoint with a fault."""
 
@@ -191,6 +209,27 @@ class EndpointTests(FetchTestCase):
         self.reactor.advance(3)
         self.failureResultOf(answer)
         self.assertTrue(endpoint.cancelled)
+
+    def test_connected_late(self) -> None:
+        """An endpoint that connects after the request ended has its connection closed, unused."""
+        for end in (Deferred.cancel, lambda _: self.reactor.advance(3)):
+            endpoint = Stubborn()
+            answer = self.agent(Endpoints(endpoint), timeout=3).request(b"GET", b"http://h/")
+            end(answer)
+            self.failureResultOf(answer)
+            transport = endpoint.connected()
+            self.assertEqual((transport.value(), transport.disconnected), (b"", True))
+            self.assertEqual(self.reactor.getDelayedCalls(), [])
+
+    def test_connected_late_by_tls(self) -> None:
+        """So has one that does TLS, before the handshake begins."""
+        endpoint = Stubborn()
+        options = optionsForClientTLS("h")
+        factory = Endpoints(wrapClientTLS(options, endpoint))
+        answer = self.agent(factory).request(b"GET", b"https://h/")
+        answer.cancel()
+        self.failureResultOf(answer)
+        self.assertTrue(endpoint.connected().disconnected)
 
     def test_failing(self) -> None:
         """An endpoint factory that raises fails the request."""

@@ -19,7 +19,7 @@ from twisted.web.client import (
 )
 from twisted.web.iweb import IResponse
 
-from hello_service.fetch import RawAgent, Settings
+from hello_service.fetch import RawAgent, ResponseError, Settings
 from hello_service.fetch.errors import (
     ConnectTimeout,
     CutShort,
@@ -27,7 +27,6 @@ from hello_service.fetch.errors import (
     MalformedResponse,
     OutOfTime,
     PeerReset,
-    ResponseError,
     Stalled,
 )
 from hello_service.fetch.reader import HEAD_LIMIT

@@ -14,6 +14,7 @@ from twisted.web.http import PotentialDataLoss
 from twisted.web.iweb import UNKNOWN_LENGTH, IClientRequest, IResponse
 from zope.interface.verify import verifyObject
 
+from hello_service.fetch import Ending, Observer, ResponseError, Wire
 from hello_service.fetch.errors import (
     Abandoned,
     BodyTooLarge,
@@ -23,14 +24,12 @@ from hello_service.fetch.errors import (
     MalformedResponse,
     OutOfTime,
     PeerReset,
-    ResponseError,
     Stalled,
     TooManyInterim,
 )
 from hello_service.fetch.exchange import LINGER, READ_SIZE
-from hello_service.fetch.reader import HEAD_LIMIT, INTERIM_LIMIT, Ending
+from hello_service.fetch.reader import HEAD_LIMIT, INTERIM_LIMIT
 from hello_service.fetch.response import RawResponse
-from hello_service.fetch.wire import Observer, Wire
 from tests.fetching import LOCAL, V4, Body, FetchTestCase
 
 HEAD = b"HTTP/1.1 200 Fine\r\nX-a: 1\r\nx-A: 2\r\nContent-Length: 5\r\n\r\n"

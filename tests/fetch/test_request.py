@@ -5,8 +5,9 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.http_headers import Headers
 
-from hello_service.fetch.headers import WireHeaders, header_pairs
-from hello_service.fetch.request import InvalidRequest, parse_url, request_bytes
+from hello_service.fetch import InvalidRequest, WireHeaders
+from hello_service.fetch.headers import header_pairs
+from hello_service.fetch.request import parse_url, request_bytes
 
 
 class UrlTests(SynchronousTestCase):
