@@ -111,7 +111,7 @@ class ResponseReader:
         If the reader refused them, they are all that it got; they are at most one read and
         `CHUNK_LINE_LIMIT`. Before the first chunk they are what might still become its size.
         """
-        if self.head is None or not self._chunked or self._keep_framing or self._last_chunk:
+        if self.head is None or self._keep_framing or self._last_chunk:
             return b""
         refused = self.error is not None and self.ending is None
         if self._footer and not refused:
