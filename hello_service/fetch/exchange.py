@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from socket import AddressFamily
-from typing import Any
+from typing import Any, cast
 
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.error import ConnectionDone
@@ -238,8 +238,9 @@ class Exchange(Protocol):
             wire.times.body_complete = self._settings.monotonic()
         if self._response:
             self._response.body_ended(error)
-        elif error:
-            self.answer.errback(as_agent_fails(error, wire.times.first_byte is not None))
+        else:
+            heard = wire.times.first_byte is not None
+            self.answer.errback(as_agent_fails(cast(ResponseError, error), heard))
 
     def _close(self, *, abort: bool) -> None:
         self._over = True
