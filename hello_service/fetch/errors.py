@@ -88,6 +88,16 @@ class PeerReset(CutShort):
     _what = "the connection broke"
 
 
+class HandshakeCut(PeerReset):
+    """The connection ended during the TLS handshake."""
+
+    def __init__(self) -> None:
+        super().__init__("during the TLS handshake", 0, None)
+
+    def __str__(self) -> str:
+        return "the connection was closed during the TLS handshake"
+
+
 class Stalled(Unfinished):
     """Nothing came for too long.
 
@@ -129,4 +139,4 @@ class Abandoned(ResponseError):
 
 
 class TLSFailed(ResponseError):
-    """No TLS that both ends accept could be agreed on."""
+    """There is no TLS with the host: the message says why, and what to do next."""
