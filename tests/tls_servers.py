@@ -7,12 +7,15 @@ from OpenSSL import SSL
 from twisted.internet.address import IPv4Address
 from twisted.internet.defer import DeferredQueue
 from twisted.internet.interfaces import (
+    IHandshakeListener,
     IHostnameResolver,
     IHostResolution,
     IOpenSSLServerConnectionCreator,
+    IProtocolFactory,
     IResolutionReceiver,
 )
 from twisted.internet.protocol import Factory, Protocol, connectionDone
+from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
 from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.python.failure import Failure
 from zope.interface import implementer
@@ -38,46 +41,47 @@ class Certified:
         return SSL.Connection(self._context)
 
 
-class AnsweringFactory(Factory):
-    """Keeps what is sent on all connections, answers once and closes.
+class Answering(Protocol):
+    """Answers once, and closes."""
 
+    def dataReceived(self, data: bytes) -> None:
+        transport: Any = self.transport
+        transport.write(b"HTTP/1.1 204 No Content\r\n\r\n")
+        transport.loseConnection()
+
+
+@implementer(IHandshakeListener)
+class Recorded(ProtocolWrapper):
+    """A connection whose data is written down."""
+
+    factory: "Recording"
+
+    def handshakeCompleted(self) -> None:
+        if IHandshakeListener.providedBy(self.wrappedProtocol):
+            self.wrappedProtocol.handshakeCompleted()
+
+    def dataReceived(self, data: bytes) -> None:
+        self.factory.received.append(data)
+        super().dataReceived(data)
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        super().connectionLost(reason)
+        self.factory.ended.put(None)
+
+
+class Recording(WrappingFactory[Recorded]):
+    """
+    @ivar received: the application data of all connections.
     @ivar ended: gets an item for each connection that is lost.
     """
 
+    protocol = Recorded
     noisy = False
 
-    def __init__(self, answer: bytes, first: bool) -> None:
-        self.answer = answer
-        self.first = first
+    def __init__(self, factory: IProtocolFactory) -> None:
+        super().__init__(factory)
         self.received: list[bytes] = []
         self.ended: DeferredQueue[None] = DeferredQueue()
-
-    def buildProtocol(self, addr: Any) -> Protocol:
-        return Answering(self)
-
-
-class Answering(Protocol):
-    """One of its connections."""
-
-    def __init__(self, server: AnsweringFactory) -> None:
-        self._server = server
-
-    def connectionMade(self) -> None:
-        if self._server.first:
-            self._answer()
-
-    def dataReceived(self, data: bytes) -> None:
-        self._server.received.append(data)
-        if not self._server.first:
-            self._answer()
-
-    def connectionLost(self, reason: Failure = connectionDone) -> None:
-        self._server.ended.put(None)
-
-    def _answer(self) -> None:
-        transport: Any = self.transport
-        transport.write(self._server.answer)
-        transport.loseConnection()
 
 
 class TLSServer:
@@ -89,18 +93,17 @@ class TLSServer:
         issued: Issued,
         *,
         setup: Callable[[SSL.Context], object] = lambda context: None,
-        answer: bytes = b"HTTP/1.1 204 No Content\r\n\r\n",
-        first: bool = False,
+        factory: IProtocolFactory | None = None,
         interface: str = "127.0.0.1",
     ) -> None:
         """
         @param setup: what else to do to the context.
-        @param first: whether to answer before anything is asked.
+        @param factory: makes the protocols, if not to answer any request.
         """
         from twisted.internet import reactor
 
         self._creator = Certified(issued, setup)
-        self._factory = AnsweringFactory(answer, first)
+        self._factory = Recording(factory or Factory.forProtocol(Answering))
         listening: Any = reactor
         port = listening.listenTCP(
             0, TLSMemoryBIOFactory(self._creator, False, self._factory), interface=interface

@@ -68,7 +68,8 @@ class Unfinished(ResponseError):
 
     def __init__(self, what: str, part: str, received: int, expected: int | None) -> None:
         of = "" if expected is None else f" of {expected}"
-        super().__init__(f"{what} {part}, after {received}{of} bytes")
+        after = f", after {received}{of} bytes" if received or of else ""
+        super().__init__(f"{what} {part}{after}")
         self.received = received
         self.expected = expected
 
@@ -93,9 +94,6 @@ class HandshakeCut(PeerReset):
 
     def __init__(self) -> None:
         super().__init__("during the TLS handshake", 0, None)
-
-    def __str__(self) -> str:
-        return "the connection was closed during the TLS handshake"
 
 
 class Stalled(Unfinished):

@@ -4,7 +4,9 @@ Twisted's own check of the host's name (C{optionsForClientTLS}) accepts a certif
 cannot be read at all, so the name is checked here, after the handshake and before anything is sent.
 """
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
+from weakref import proxy
 
 from twisted.internet.error import ConnectionClosed
 from twisted.internet.interfaces import IOpenSSLClientConnectionCreator, ISSLTransport
@@ -88,15 +90,23 @@ class Handshake:
         would fail a second time when the connection is lost.
         """
         assert self._creator
-        try:
-            return self._creator.clientConnectionForTLS(tlsProtocol)
-        except Exception as error:
-            from OpenSSL import SSL
+        from OpenSSL import SSL
 
+        try:
+            connection = self._creator.clientConnectionForTLS(tlsProtocol)
+        except Exception as error:
             self._fault = error
             connection = SSL.Connection(SSL.Context(SSL.TLS_CLIENT_METHOD))
-            connection.set_connect_state()
-            return connection
+        shake_hands = partial(type(connection).do_handshake, proxy(connection))
+
+        def do_handshake() -> None:
+            try:
+                shake_hands()
+            except SSL.ZeroReturnError:  # a proper close, from which Twisted gets an IndexError
+                raise SSL.SysCallError(-1, "Unexpected EOF") from None
+
+        connection.do_handshake = do_handshake  # type: ignore[method-assign]
+        return connection
 
     def raise_fault(self) -> None:
         """

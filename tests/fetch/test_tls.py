@@ -381,6 +381,18 @@ class EndpointTests(LoopbackTestCase):
             (await self.get("a.example", server, self.agent(endpoint=endpoint))).code, 204
         )
 
+    async def test_for_http(self) -> None:
+        """What is asked for by http is not checked, even if an endpoint does TLS."""
+        server = TLSServer(self, self.authority.issue(dns("b.example")))
+        root = Certificate.loadPEM(self.authority.pem)
+        endpoint = wrapClientTLS(optionsForClientTLS("b.example", root), self.tcp(server))
+        asking = self.agent(endpoint=endpoint).request(b"GET", b"http://a.example/")
+        response = cast(RawResponse, await asking)
+        self.assertEqual(response.code, 204)
+        self.assertIsNotNone(response.wire.times.secured)
+        await server.end()
+        await self.lost.queue.get()
+
     async def test_no_tls(self) -> None:
         """An endpoint that does no TLS is found out before anything is sent."""
         plain = Plain()
@@ -501,10 +513,15 @@ class HandshakeTests(LoopbackTestCase):
         self.assertIn("breaks the rules of TLS", said)
 
     async def test_cut(self) -> None:
-        """A close or a reset during the handshake is no failure of TLS."""
-        for end in ("loseConnection", "abortConnection"):
-            said = await self.fails(Plain(end=end), HandshakeCut)
-            self.assertEqual(said, "the connection was closed during the TLS handshake")
+        """A close, TLS's own or the connection's, or a reset is no failure of TLS."""
+        close_notify = b"\x15\x03\x03\0\x02\x01\0"
+        for plain in (
+            Plain(end="loseConnection"),
+            Plain(end="abortConnection"),
+            Plain(close_notify),
+        ):
+            said = await self.fails(plain, HandshakeCut)
+            self.assertEqual(said, "the connection broke during the TLS handshake")
 
     async def test_never_ends(self) -> None:
         """A handshake that takes too long is a time-out, which says so."""
