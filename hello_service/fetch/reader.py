@@ -157,7 +157,7 @@ class ResponseReader:
 
     def _end_in_trailers(self) -> None:
         try:
-            judged_fields(self._held.split(b"\r\n")[:-1])
+            judged_fields(self._held)
         except ResponseError as error:
             self.error = error
         else:
@@ -314,6 +314,6 @@ class ResponseReader:
         if found < 0:
             return 0
         self.trailers = data[at : at + end]
-        judged_fields(self.trailers[:-4].split(b"\r\n"))
+        judged_fields(self.trailers[:-2])
         self.ending = Ending.LAST_CHUNK
         return end
