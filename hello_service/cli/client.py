@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Coroutine, Sequence
 from functools import partial
 from itertools import cycle, islice
 from time import perf_counter
-from typing import Any, NoReturn, TypeVar
+from typing import Any, NoReturn, TypeVar, cast
 
 from twisted.internet.abstract import isIPv6Address
 from twisted.internet.defer import CancelledError, Deferred, TimeoutError
@@ -14,10 +14,12 @@ from twisted.internet.endpoints import HostnameEndpoint, clientFromString, conne
 from twisted.internet.error import ConnectingCancelledError
 from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
 from twisted.internet.task import deferLater
+from twisted.python.failure import Failure
 
 from hello_service import __version__
 from hello_service.cli.input_lines import InputLines
 from hello_service.cli.run import run
+from hello_service.cli.tls_endpoint import HandshakeUnfinished, tls_endpoint
 from hello_service.cli.trouble import Trouble, TroubleError, connect_trouble
 from hello_service.client import READ_SIZE, HelloClient, WrongAnswer, encode_name
 from hello_service.values import BadValue, not_empty, positive_seconds, seconds, whole_number
@@ -53,6 +55,8 @@ class Caller:
             client: HelloClient = await connecting.addTimeout(self._timeout, self._clock, _time_out)
         except (CancelledError, ConnectingCancelledError):
             raise CancelledError from None
+        except TroubleError:
+            raise
         except Exception as error:  # endpoints may fail with anything
             raise connect_trouble(error, self._place, self._timeout) from error
         print(await self._step("the greeting", client.welcome()), flush=True)
@@ -81,9 +85,9 @@ class Caller:
                 f"{self._place} sent {error.received[:80]!r} for {what}, not"
                 f" {error.expected[:80]!r}: is it a hello server?",
             ) from error
-        except CancelledError:
+        except (CancelledError, TroubleError):
             raise
-        except Exception as error:  # what a TLS connection is lost by has no common base
+        except Exception as error:
             raise TroubleError(
                 Trouble.RESET,
                 f"{self._place} ended the connection before {what} was whole ({error}): look into"
@@ -91,7 +95,9 @@ class Caller:
             ) from error
 
 
-def _time_out(_: object, seconds: float) -> NoReturn:
+def _time_out(reason: Failure, seconds: float) -> NoReturn:
+    if isinstance(reason.value, HandshakeUnfinished):
+        raise reason.value.timed_out(seconds)
     raise TimeoutError(seconds)
 
 
@@ -139,12 +145,7 @@ async def greet(options: Namespace, reactor: Any) -> int:
     endpoint: IStreamClientEndpoint
     if options.connect:
         place = options.connect
-        try:
-            endpoint = clientFromString(reactor, place)
-        except Exception as error:
-            raise BadValue(
-                f"{place!r} is not an endpoint ({error}): write one like tcp:HOST:9999."
-            ) from error
+        endpoint = _endpoint(reactor, place)
     else:
         host, port = options.host or "127.0.0.1", options.port or 9999
         place = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
@@ -157,6 +158,20 @@ async def greet(options: Namespace, reactor: Any) -> int:
     if names == ["-"]:
         return await _converse(caller, _input_names(reactor))
     return await _converse(caller, _each(names))
+
+
+def _endpoint(reactor: Any, place: str) -> IStreamClientEndpoint:
+    match place.partition(":")[0]:
+        case "tls":
+            return tls_endpoint(reactor, place)
+        case "ssl":
+            raise BadValue("ssl: does not check whose the server is: write tls:HOST:PORT.")
+    try:
+        return cast(IStreamClientEndpoint, clientFromString(reactor, place))
+    except Exception as error:
+        raise BadValue(
+            f"{place!r} is not an endpoint ({error}): write one like tcp:HOST:9999."
+        ) from error
 
 
 async def _each(names: list[str]) -> AsyncIterator[str]:

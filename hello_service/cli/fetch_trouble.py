@@ -46,8 +46,7 @@ def fetch_trouble(error: BaseException, place: Place, seconds: float) -> Trouble
 def _response_trouble(error: ResponseError, place: str) -> TroubleError:
     match error:
         case TLSFailed():
-            advice = "check the host name, this machine's clock and its certificates"
-            return TroubleError(Trouble.TLS, f"{place}: {error}: {advice}.")
+            return TroubleError(Trouble.TLS, f"{place}: {error}.")
         case Stalled() | OutOfTime():
             advice = "try again, or give it more with --timeout"
             return TroubleError(Trouble.TIMEOUT, f"{place}: {error}: {advice}.")

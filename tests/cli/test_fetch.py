@@ -11,6 +11,7 @@ from tempfile import TemporaryDirectory, TemporaryFile
 from typing import Any, BinaryIO
 
 import tqdm
+from OpenSSL import SSL
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.error import ConnectionLost, ConnectionRefusedError, NoRouteError
@@ -214,6 +215,7 @@ class CodingTests(CommandTestCase):
         self.answered(command, head("Content-Encoding: gzip") + self.BODY[:-8], close=False)
         self.peer.dataReceived(b"wrong ends")
         self.assertTrue(self.transport.disconnecting)
+        self.reset()
         self.assert_trouble(command, Trouble.PROTOCOL)
 
     def test_cut(self) -> None:
@@ -318,6 +320,7 @@ class PipeTests(CommandTestCase):
         os.close(self.reader)
         self.reader = os.open(os.devnull, os.O_RDONLY)
         self.writer().connectionLost(Failure(ConnectionLost()))
+        self.reset()
         self.failureResultOf(self.command, BrokenPipeError)
 
 
@@ -457,16 +460,27 @@ class TroubleTests(CommandTestCase):
         self.answered(command, b"SSH-2.0-x\r\n", close=False)
         self.assert_trouble(command, Trouble.PROTOCOL, "SSH", "--trace")
 
-    def test_tls(self) -> None:
-        """No TLS."""
+    def shake_hands(self) -> Deferred[int]:
+        """Begin to fetch by https; return the command, C{self.peer} being in the handshake."""
         command = self.start("https://192.0.2.1/")
         factory: Any = self.reactor.tcpClients[-1][2]
-        exchange: Any = factory.buildProtocol(V4)
-        exchange.transport = object()
-        exchange._connected = True
-        self.peer = exchange
+        self.peer = factory.buildProtocol(V4)
+        self.peer.transport = object()
+        self.peer._connected = True
+        return command
+
+    def test_tls(self) -> None:
+        """No TLS."""
+        command = self.shake_hands()
+        error = SSL.Error([("SSL routines", "", "wrong version number")])
+        self.peer.connectionLost(Failure(error))
+        self.assert_trouble(command, Trouble.TLS, "192.0.2.1", "ask for http://")
+
+    def test_handshake_cut(self) -> None:
+        """The connection ends before TLS is agreed on: the peer or the network, not TLS."""
+        command = self.shake_hands()
         self.reset()
-        self.assert_trouble(command, Trouble.TLS, "certificates")
+        self.assert_trouble(command, Trouble.RESET, "during the TLS handshake", "try again")
 
     def test_size(self) -> None:
         """More than is wanted."""
@@ -525,9 +539,12 @@ class TroubleTests(CommandTestCase):
         self.assertIn("3 bytes) is in 'page.part'", self.err.getvalue())
 
     def test_no_name_for_tls(self) -> None:
-        """A name that Twisted checks no certificate for."""
-        command = self.start("https://r3---sn-a.example/")
-        self.assert_trouble(command, Trouble.TLS, "'r3---sn-a.example'")
+        """An address in an odd spelling, which no certificate is for; also behind a redirect."""
+        command = self.start("https://0x7f.1/")
+        self.assert_trouble(command, Trouble.TLS, "'0x7f.1' is a number", "like 127.0.0.1")
+        command = self.start("--follow", URL)
+        self.answered(command, b"HTTP/1.1 302 Found\r\nLocation: https://0/\r\n\r\n")
+        self.assert_trouble(command, Trouble.TLS, "'0' is a number", "like 127.0.0.1")
 
     def test_broken_pipe(self) -> None:
         """Nobody reads."""
