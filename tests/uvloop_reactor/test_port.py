@@ -75,6 +75,7 @@ class PortTests(ReactorTestCase):
 
     def test_the_backlog(self) -> None:
         port: Any = self.reactor.listenTCP(0, Factory(), 7, "127.0.0.1")
+        self.addCleanup(port.socket.close)
         self.assertEqual(backlog(port.socket), 7)
 
     def test_a_listening_descriptor(self) -> None:
