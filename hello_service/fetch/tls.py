@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from OpenSSL.SSL import Connection
     from twisted.protocols.tls import TLSMemoryBIOProtocol
 
-_NAMES_ADVICE = "use a name that it has, or tell whoever runs the server"
-
 
 def tls_host(host: str) -> str:
     """Return the host as SNI and certificates have it: without a trailing dot.
@@ -125,15 +123,15 @@ class Handshake:
         try:
             certificate = transport.getPeerCertificate()
             if certificate is None:
-                fault: str | None = "the server has shown no certificate"
+                fault: str | None = "the server has shown no certificate: give it one"
             else:
                 fault = names_fault(certificate.to_cryptography(), self._host)
         except Exception as error:
             raise TLSFailed(
-                "the names in the certificate cannot be read: tell whoever runs the server"
+                "the names in the certificate cannot be read: have it issued anew"
             ) from error
         if fault:
-            raise TLSFailed(f"{fault}: {_NAMES_ADVICE}")
+            raise TLSFailed(fault)
 
     def failure(self, reason: Failure, secured: bool) -> ResponseError | None:
         """Put into words what a connection was lost by before its first byte.
