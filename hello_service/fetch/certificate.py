@@ -47,8 +47,7 @@ def names_fault(certificate: "Certificate", host: str) -> str | None:
         return _NO_HOST
     patterns = names.get_values_for_type(DNSName)
     addresses = names.get_values_for_type(IPAddress)
-    wanted = address(host)
-    if wanted in addresses or (not wanted and any(_matches(each, host) for each in patterns)):
+    if address(host) in addresses or any(_matches(each, host) for each in patterns):
         return None
     malformed = [each for each in patterns if not _well_formed(each)]
     if malformed:

@@ -5,7 +5,7 @@ cannot be read at all, so the name is checked here, after the handshake and befo
 """
 
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 from weakref import proxy
 
 from twisted.internet.error import ConnectionClosed
@@ -79,7 +79,12 @@ class Handshake:
             raise TLSFailed(
                 "the endpoint connects without TLS: wrap it in wrapClientTLS, or ask for http://"
             )
-        return transport.getPeerCertificate() is not None
+        try:
+            return cast(Any, transport).getHandle().get_peer_finished() is not None
+        except Exception as error:
+            raise TLSFailed(
+                "the TLS of the endpoint is not Twisted's, and cannot be checked: use wrapClientTLS"
+            ) from error
 
     def clientConnectionForTLS(self, tlsProtocol: "TLSMemoryBIOProtocol") -> "Connection":
         """Have the creator make the connection.
@@ -193,7 +198,7 @@ class OwnHandshake(Handshake):
         """Note what OpenSSL finds about one certificate of the chain; change nothing about it."""
         if not ok:
             self._refusal = Refusal(code, depth, certificate)
-        elif depth == 0:
+        else:
             self._accepted = True
         return bool(ok)
 

@@ -16,7 +16,11 @@ from OpenSSL.crypto import X509
 from twisted.internet.defer import Deferred, DeferredQueue
 from twisted.internet.endpoints import TCP4ClientEndpoint, wrapClientTLS
 from twisted.internet.error import ConnectionDone, ConnectionLost
-from twisted.internet.interfaces import IOpenSSLClientConnectionCreator, IStreamClientEndpoint
+from twisted.internet.interfaces import (
+    IOpenSSLClientConnectionCreator,
+    ISSLTransport,
+    IStreamClientEndpoint,
+)
 from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.ssl import Certificate, CertificateOptions, optionsForClientTLS
 from twisted.internet.testing import StringTransport
@@ -24,13 +28,14 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 from twisted.web.client import BrowserLikePolicyForHTTPS
 from twisted.web.iweb import IPolicyForHTTPS, IResponse
-from zope.interface import implementer
+from zope.interface import directlyProvides, implementer
 
 from hello_service.fetch.agent import RawAgent
 from hello_service.fetch.errors import CutShort, HandshakeCut, OutOfTime, Stalled, TLSFailed
 from hello_service.fetch.exchange import Settings
 from hello_service.fetch.request import NoTLS
 from hello_service.fetch.response import RawResponse
+from hello_service.fetch.tls import Handshake
 from hello_service.fetch.wire import Observer
 from tests.certificates import DAY, Authority, Issued, dns, garbled, issue
 from tests.fetch.test_agent import Endpoints
@@ -287,6 +292,12 @@ class EndpointTests(LoopbackTestCase):
             (await self.get("a.example", server, self.agent(endpoint=endpoint))).code, 204
         )
 
+    async def test_unknown_tls(self) -> None:
+        """An endpoint whose TLS cannot be looked into is not trusted."""
+        transport = StringTransport()
+        directlyProvides(transport, ISSLTransport)
+        self.assertRaises(TLSFailed, Handshake("a.example").start, transport)
+
     async def test_for_http(self) -> None:
         """What is asked for by http is not checked, even if an endpoint does TLS."""
         server = TLSServer(self, self.authority.issue(dns("b.example")))
@@ -477,8 +488,6 @@ class HandshakeTests(LoopbackTestCase):
 
     async def test_transport_that_cannot(self) -> None:
         """A transport that cannot start TLS is a failure of TLS."""
-        from hello_service.fetch.tls import Handshake
-
         handshake = Handshake("a.example", cast(Any, Raising()))
         self.assertRaises(TLSFailed, handshake.start, object())
 
