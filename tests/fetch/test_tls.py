@@ -574,14 +574,14 @@ class TrustTests(LoopbackTestCase):
     async def test_no_trust(self) -> None:
         """Where there are no authorities at all, that is said."""
         del os.environ["SSL_CERT_FILE"]
-        found = await self.said(self.issue(x509.DNSName("a.example")))
         none = str(self.folder / "none")
+        self.patch(sys.modules["hello_service.fetch.tls_words"], "_AUTHORITIES", (none,))
+        found = await self.said(self.issue(x509.DNSName("a.example")))
         self.assertIn(f"SSL_CERT_DIR names {none!r}, where there are no certificates", found)
         os.environ["SSL_CERT_DIR"] = f"{none}{os.pathsep}{self.folder}"
         found = await self.said(self.issue(x509.DNSName("a.example")))
         self.assertIn("name the file of its authority's certificate in SSL_CERT_FILE", found)
         del os.environ["SSL_CERT_DIR"]
-        self.patch(sys.modules["hello_service.fetch.tls_words"], "_AUTHORITIES", (none,))
         found = await self.said(self.issue(x509.DNSName("a.example")))
         self.assertIn("no list of authorities; install the package ca-certificates", found)
 
