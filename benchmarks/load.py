@@ -11,8 +11,19 @@ WARM_UP = 0.1
 """Seconds of load before the first measured message."""
 
 
-class WrongAnswer(Exception):
-    """A server said something else than it should."""
+PATIENCE = 30
+"""Seconds after which a server that says nothing has no figure."""
+
+
+class NoFigure(Exception):
+    """A server gave a wrong answer, or none in time."""
+
+
+def wait(poll: select.epoll) -> list[tuple[int, int]]:
+    """Return the descriptors with something to read, and their events."""
+    if ready := poll.poll(PATIENCE):
+        return ready
+    raise NoFigure(f"no answer in {PATIENCE} seconds")
 
 
 def cpu_seconds(pid: int) -> float:
@@ -30,13 +41,13 @@ def resident_bytes(pid: int) -> int:
 
 def connect(port: int, greeting: bytes) -> socket.socket:
     """Connect and read the greeting."""
-    client = socket.create_connection(("127.0.0.1", port), 30)
+    client = socket.create_connection(("127.0.0.1", port), PATIENCE)
     client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     received = b""
     while len(received) < len(greeting) and (data := client.recv(100)):
         received += data
     if received != greeting:
-        raise WrongAnswer(f"{received!r}, not {greeting!r}")
+        raise NoFigure(f"{received!r}, not {greeting!r}")
     return client
 
 
@@ -82,10 +93,7 @@ def ask_and_check(
         while (now := time.monotonic()) < until:
             if before is None and now >= measured_from:
                 before, answers = cpu_seconds(pid), 0
-            ready = poll.poll(5)
-            if not ready:
-                raise WrongAnswer("nothing for 5 seconds")
-            for descriptor, _ in ready:
+            for descriptor, _ in wait(poll):
                 one = state[descriptor]
                 send, recv, question, answer, length, received = one
                 data = recv(length + 1)
@@ -101,8 +109,9 @@ def ask_and_check(
                     answers += 1
                     send(question)
                 else:
-                    raise WrongAnswer(f"{received[:80]!r}, not {answer[:80]!r}")
-        assert before is not None
+                    raise NoFigure(f"{received[:80]!r}, not {answer[:80]!r}")
+        if before is None or not answers:
+            raise NoFigure(f"no answer in {seconds:g} seconds")
         return answers, cpu_seconds(pid) - before
 
 
@@ -130,7 +139,7 @@ def connect_and_exit(
         while (now := time.monotonic()) < until:
             if before is None and now >= measured_from:
                 before, done = cpu_seconds(pid), 0
-            for descriptor, _ in poll.poll(5):
+            for descriptor, _ in wait(poll):
                 client, received = clients[descriptor]
                 data = client.recv(100)
                 if not data and received == greeting:
@@ -144,11 +153,12 @@ def connect_and_exit(
                 if received == greeting:
                     client.send(b"exit")
                 elif not data or not greeting.startswith(received):
-                    raise WrongAnswer(f"{received!r}, not {greeting!r}")
-        assert before is not None
-        used = cpu_seconds(pid) - before
+                    raise NoFigure(f"{received!r}, not {greeting!r}")
         for client, _ in clients.values():
             client.close()
+        if before is None or not done:
+            raise NoFigure(f"no answer in {seconds:g} seconds")
+        used = cpu_seconds(pid) - before
     return done, used
 
 
