@@ -3,6 +3,7 @@
 import os
 import re
 import select
+import shlex
 import signal
 import subprocess
 import sys
@@ -41,6 +42,11 @@ def program(name: str) -> str:
     """Find a program, the interpreter's neighbours first."""
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
     return which(name, path=path) or missing(f"{name} is not installed")
+
+
+def in_shell(name: str) -> str:
+    """Find a program, and write it so that a shell takes it for one word."""
+    return shlex.quote(program(name))
 
 
 def run(*command: str, **options: object) -> subprocess.CompletedProcess[str]:

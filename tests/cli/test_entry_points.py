@@ -5,7 +5,7 @@ import socket
 import subprocess
 
 from hello_service import __version__
-from tests.processes import PATIENCE, ProcessTestCase, program, run
+from tests.processes import PATIENCE, ProcessTestCase, in_shell, program, run
 
 CONVERSATION = "Welcome!\nHello, Michael!\nHello, Tracy!\nHello, Sarah!\n"
 
@@ -110,7 +110,7 @@ class HelloClientTests(ProcessTestCase):
             (">&-", 0, ""),
             ("- <&-", 2, "Standard input is closed"),
         ):
-            shell = run("sh", "-c", f"{program('hello-client')} --port={port} {redirection}")
+            shell = run("sh", "-c", f"{in_shell('hello-client')} --port={port} {redirection}")
             self.assertEqual(shell.returncode, status, shell.stderr)
             self.assertIn(words, shell.stderr)
             self.assertNotIn("Traceback", shell.stderr)

@@ -12,7 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from hello_service import __version__
 from tests.certificates import certificate_pem
-from tests.processes import PATIENCE, ProcessTestCase, program, run
+from tests.processes import PATIENCE, ProcessTestCase, in_shell, program, run
 
 PAGE = b"hello " * 100_000
 
@@ -61,14 +61,14 @@ class HelloFetchTests(ProcessTestCase):
     def test_closed_streams(self) -> None:
         """What the shell has closed is done without."""
         for redirection in (">&-", "2>&-", ">&- 2>&-"):
-            command = f"{program('hello-fetch')} -o page {self.url}/ {redirection}"
+            command = f"{in_shell('hello-fetch')} -o page {self.url}/ {redirection}"
             fetched = run("sh", "-c", command, cwd=self.folder)
             self.assertEqual(fetched.returncode, 0, fetched.stderr)
             self.assertEqual((self.folder / "page").read_bytes(), PAGE)
 
     def test_closed_output(self) -> None:
         """A page for an output that the shell has closed is not lost without a word."""
-        fetched = run("sh", "-c", f"{program('hello-fetch')} -o - {self.url}/ >&-")
+        fetched = run("sh", "-c", f"{in_shell('hello-fetch')} -o - {self.url}/ >&-")
         self.assertEqual(fetched.returncode, 2)
         self.assertRegex(fetched.stderr, r"\Ahello-fetch: error: Standard output is closed.*\n\Z")
 
@@ -76,7 +76,7 @@ class HelloFetchTests(ProcessTestCase):
         """What an output does not take whole is missed, however Python buffers."""
         for unbuffered in ("", "1"):
             fetched = run(
-                "bash", "-c", f"ulimit -f 500; {program('hello-fetch')} -q -o - {self.url}/ >page",
+                "bash", "-c", f"ulimit -f 500; {in_shell('hello-fetch')} -q -o - {self.url}/ >page",
                 cwd=self.folder, env={**os.environ, "PYTHONUNBUFFERED": unbuffered},
             )  # fmt: skip
             self.assertEqual(fetched.returncode, 11)
@@ -86,15 +86,15 @@ class HelloFetchTests(ProcessTestCase):
     def test_pipes_by_name(self) -> None:
         """A pipe is written to by its name, too."""
         for name in ("/dev/stdout", "/dev/fd/4"):
-            command = f"{program('hello-fetch')} -q -o {name} {self.url}/ 4>&1 2>&4 >/dev/null"
+            command = f"{in_shell('hello-fetch')} -q -o {name} {self.url}/ 4>&1 2>&4 >/dev/null"
             if name == "/dev/stdout":
-                command = f"{program('hello-fetch')} -q -o {name} {self.url}/ 2>/dev/null"
+                command = f"{in_shell('hello-fetch')} -q -o {name} {self.url}/ 2>/dev/null"
             fetched = run("sh", "-c", f"{command} | wc -c")
             self.assertEqual((int(fetched.stdout), fetched.stderr), (len(PAGE), ""))
 
     def test_trace_that_cannot_be_written(self) -> None:
         """A full disk or a closed pipe below standard error is no traceback."""
-        command = f"{program('hello-fetch')} --trace -q -o page {self.url}/"
+        command = f"{in_shell('hello-fetch')} --trace -q -o page {self.url}/"
         full = run("sh", "-c", f"{command} 2>/dev/full", cwd=self.folder)
         self.assertEqual((full.returncode, full.stderr), (11, ""))
         self.assertEqual((self.folder / "page").read_bytes(), PAGE)
@@ -106,7 +106,7 @@ class HelloFetchTests(ProcessTestCase):
 
     def test_bytes_that_are_no_text(self) -> None:
         """A URL that is not UTF-8 is refused."""
-        fetched = run("sh", "-c", f"{program('hello-fetch')} \"$(printf 'http://h/\\377')\"")
+        fetched = run("sh", "-c", f"{in_shell('hello-fetch')} \"$(printf 'http://h/\\377')\"")
         self.assertEqual(fetched.returncode, 2)
         self.assertIn("%XX", fetched.stderr)
 
@@ -133,7 +133,7 @@ class HelloFetchTests(ProcessTestCase):
             "main()\n"
         )
         for redirection in ("", ">&-"):
-            command = f"{sys.executable} -c {shlex.quote(slow)} {redirection}"
+            command = f"{in_shell(sys.executable)} -c {shlex.quote(slow)} {redirection}"
             fetched = run("sh", "-c", command, cwd=self.folder)
             self.assertEqual((fetched.returncode, fetched.stdout, fetched.stderr), (130, "", ""))
 
@@ -183,7 +183,7 @@ class HelloFetchTests(ProcessTestCase):
 
     def test_broken_pipe(self) -> None:
         """A reader that goes away ends it quietly."""
-        pipe = f"{program('hello-fetch')} -q -o - {self.url} | head -c 5; echo ${{PIPESTATUS[0]}}"
+        pipe = f"{in_shell('hello-fetch')} -q -o - {self.url} | head -c 5; echo ${{PIPESTATUS[0]}}"
         done = run("bash", "-c", pipe, cwd=self.folder)
         self.assertEqual(done.stdout, "hello141\n")
         self.assertNotIn("Error", done.stderr)
