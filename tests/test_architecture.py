@@ -29,4 +29,4 @@ class ImportTests(SynchronousTestCase):
                     self.assertIn(node, within, module)
                 old = [name for name in names if f"{name}.".startswith("twisted.python.log.")]
                 self.assertEqual(old, [], module)
-        self.assertEqual(reactors, ["service"])
+        self.assertEqual(reactors, ["daemon.process"])
