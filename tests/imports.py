@@ -1,6 +1,7 @@
 """Who imports whom in hello_service, read from its files."""
 
 import ast
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import hello_service
@@ -63,3 +64,14 @@ def imports() -> dict[str, set[str]]:
 def room(module: str) -> str:
     """Return the room that a module is in: its package, or itself."""
     return module.partition(".")[0]
+
+
+def floors(uses: dict[str, set[str]]) -> dict[str, int]:
+    """Return how high each node stands: one above the highest that it uses, 0 if it uses none.
+
+    @raise graphlib.CycleError: if they go round in a circle.
+    """
+    found: dict[str, int] = {}
+    for node in TopologicalSorter(uses).static_order():
+        found[node] = max((found[other] + 1 for other in uses.get(node, ())), default=0)
+    return found
