@@ -96,6 +96,17 @@ def wait_too_long() -> None:
         left.recv(1024)
 
 
+def read_from_who_is_closed() -> None:
+    client = socket.socket()
+    client.close()
+    client.recv(1024)
+
+
+def read_from_who_listens() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.recv(1024)
+
+
 def send_text() -> None:
     with socket.socket() as client:
         client.send("Michael")  # type: ignore[arg-type]
@@ -128,6 +139,8 @@ ERRORS: list[tuple[str, Callable[[], object]]] = [
     ("TIMEOUT", wait_too_long),
     ("RESET", read_from_who_closed_unread),
     ("RESET", write_to_nobody),
+    ("CLOSED", read_from_who_is_closed),
+    ("CLOSED", read_from_who_listens),
     ("BYTES-OR-STR", send_text),
     ("BYTES-OR-STR", lambda: b"Hello, " + "Michael"),  # type: ignore[operator]
     ("BYTES-OR-STR", lambda: "Hello, " + b"Michael"),  # type: ignore[operator]
