@@ -15,6 +15,7 @@ from operator import attrgetter
 from pathlib import Path
 from traceback import format_exception_only
 
+from twisted.python.reflect import namedAny
 from twisted.trial.unittest import SkipTest, SynchronousTestCase
 
 from hello_service import ERRORS_PAGE
@@ -187,6 +188,11 @@ class DocumentTests(SynchronousTestCase):
                 if place:
                     headings = re.findall(r"^#+ (.+)$", target.read_text(), flags=re.MULTILINE)
                     self.assertIn(place, map(anchor, headings), f"{page.name}: {link}")
+
+    def test_names_can_be_imported(self) -> None:
+        for page in DOCUMENTS:
+            for name in set(re.findall(r"hello_service(?:\.[A-Za-z_]+)+", page.read_text())):
+                self.assertIsNotNone(namedAny(name), f"{page.name}: {name}")
 
     def test_options(self) -> None:
         for name, text in (
