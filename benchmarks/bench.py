@@ -61,7 +61,7 @@ PEERS = [
 
 
 def compiled_peers(folder: str) -> list[Peer]:
-    """The peers whose compilers are here."""
+    """Compile the peers whose compilers are installed."""
     peers = []
     for name, source, compile_ in (
         ("C epoll", "epoll_server.c", ["cc", "-O2", "-w", "-o"]),
@@ -161,7 +161,7 @@ def cases(quick: bool) -> list[Case]:
 
 
 def start(servers: ExitStack, peer: Peer, lines: bool, core: int | None) -> subprocess.Popen[str]:
-    """Start a server, to run for as long as the servers do."""
+    """Start a server that is killed when the stack is left."""
     process = servers.enter_context(
         subprocess.Popen(
             [*peer.command, *(["lines"] if lines else [])],
@@ -186,7 +186,7 @@ def port(process: subprocess.Popen[str]) -> int:
 
 
 def run_case(case: Case, peers: list[Peer], rounds: int, seconds: float, core: int | None) -> None:
-    """Measure a case, the peers taking turns; who fails once is not asked again."""
+    """Measure a case; the peers take turns, and one that fails drops out."""
     able = [p for p in peers if (p.lines or not case.lines) and case.connections <= p.most]
     with ExitStack() as servers:
         started = [(peer.name, start(servers, peer, case.lines, core)) for peer in able]
@@ -212,7 +212,7 @@ def run_case(case: Case, peers: list[Peer], rounds: int, seconds: float, core: i
 
 
 def machine() -> str:
-    """What this ran on."""
+    """Describe the machine and the versions."""
     model = next(
         (
             line.partition(":")[2].strip()
@@ -236,7 +236,7 @@ def best_python(case: Case, peers: list[Peer]) -> float | None:
 
 
 def table(measured: list[Case], peers: list[Peer]) -> str:
-    """A table for the page: medians with least and most, and the ratio to the best of Python."""
+    """Make the page's table: median, least, most, and the ratio to the best other in Python."""
     lines = [
         "| | "
         + " | ".join(f"{case.name}, {case.unit.replace('us', 'µs')}" for case in measured)

@@ -1,4 +1,4 @@
-"""Loads a server by epoll and checks every byte that it answers."""
+"""Puts load on a server with epoll, and checks every byte of its answers."""
 
 import select
 import socket
@@ -27,12 +27,12 @@ def wait(poll: select.epoll) -> list[tuple[int, int]]:
 
 
 def cpu_seconds(pid: int) -> float:
-    """What the system says a process has used, its ended threads included."""
+    """Return the CPU time of a process, its ended threads included."""
     return time.clock_gettime((~pid << 3) | 2)  # clock_getcpuclockid(3)
 
 
 def resident_bytes(pid: int) -> int:
-    """A process's resident memory."""
+    """Return the resident memory of a process."""
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():
         if line.startswith("VmRSS:"):
             return int(line.split()[1]) * 1024
@@ -53,7 +53,7 @@ def connect(port: int, greeting: bytes) -> socket.socket:
 
 @contextmanager
 def connections(port: int, count: int, greeting: bytes) -> Iterator[list[socket.socket]]:
-    """So many connections, greeted."""
+    """Open connections and read their greetings; close them in the end."""
     clients: list[socket.socket] = []
     try:
         for _ in range(count):
@@ -72,7 +72,7 @@ def ask_and_check(
     questions: list[tuple[bytes, bytes]],
     seconds: float,
 ) -> tuple[int, float]:
-    """Have each connection ask one of the questions again and again.
+    """Ask one of the questions on each connection, again and again.
 
     @param questions: what to send, and what is to come back.
     @return: how often an answer came, and the server's CPU seconds meanwhile.
@@ -118,7 +118,7 @@ def ask_and_check(
 def connect_and_exit(
     port: int, pid: int, count: int, greeting: bytes, seconds: float
 ) -> tuple[int, float]:
-    """Connect, read the greeting, say exit, see the end of the stream; so many at a time."""
+    """Connect, read the greeting, say exit, wait for the close; C{count} clients at a time."""
     address = ("127.0.0.1", port)
     done = 0
     with select.epoll() as poll:
@@ -163,7 +163,7 @@ def connect_and_exit(
 
 
 def idle_bytes(port: int, pid: int, count: int, greeting: bytes) -> float:
-    """Bytes of the server's resident memory for each of so many idle connections."""
+    """Return how many bytes of resident memory each of C{count} idle connections takes."""
     connect(port, greeting).close()
     before = resident_bytes(pid)
     with connections(port, count, greeting):

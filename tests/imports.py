@@ -9,7 +9,7 @@ import hello_service
 PACKAGE = Path(hello_service.__file__).parent
 
 LEAVES = {"", "address", "values"}
-"""What any room may use: the package's own constants, how addresses and values are written."""
+"""Modules that any room may import: constants, and how addresses and values are written."""
 
 ALLOWED: dict[str, set[str]] = {
     "conversation": set(),
@@ -21,7 +21,7 @@ ALLOWED: dict[str, set[str]] = {
     "cli": {"client", "fetch"},
     "service": {"server", "daemon"},
 }
-"""Which rooms each room may use besides the leaves, which use nothing."""
+"""The rooms that each room may import, besides the leaves; the leaves import nothing of ours."""
 
 
 def imported(node: ast.AST) -> list[str]:
@@ -48,7 +48,7 @@ def trees() -> dict[str, ast.Module]:
 
 
 def imports() -> dict[str, set[str]]:
-    """Return which modules of hello_service each of them imports, wherever in the file."""
+    """Return which modules of hello_service each of them imports, anywhere in the file."""
     modules = trees()
     found: dict[str, set[str]] = {}
     for module, tree in modules.items():

@@ -1,4 +1,4 @@
-"""Real processes for tests: what they print, waited for without a sleep."""
+"""Real processes for tests, which wait for what these print and never sleep."""
 
 import os
 import re
@@ -32,14 +32,14 @@ def on_reactor(command: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def missing(what: str) -> NoReturn:
-    """Skip the test for want of something; where CI is set nothing may be missing, and it fails."""
+    """Skip the test because something is not installed; in CI, where all must be, fail it."""
     if "CI" in os.environ:
         raise AssertionError(what)
     raise SkipTest(what)
 
 
 def program(name: str) -> str:
-    """Find a program, the interpreter's neighbours first."""
+    """Find a program, first beside the interpreter."""
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
     return which(name, path=path) or missing(f"{name} is not installed")
 
@@ -58,7 +58,7 @@ def run(*command: str, **options: object) -> subprocess.CompletedProcess[str]:
 
 
 def wait_for_end(pid: int) -> None:
-    """Wait until a process that is no child of ours has ended."""
+    """Wait until a process that is not our child has ended."""
     try:
         descriptor = os.pidfd_open(pid)
     except ProcessLookupError:
@@ -108,7 +108,7 @@ class Daemon:
             self._printed.notify_all()
 
     def wait_for(self, pattern: str, count: int = 1) -> re.Match[str]:
-        """Wait until so many lines match; return the last match."""
+        """Wait until C{count} lines match; return the last match."""
         found: list[re.Match[str]] = []
 
         def enough() -> bool:
@@ -131,7 +131,7 @@ class Daemon:
         return self.wait()
 
     def wait(self) -> int:
-        """Wait for its end, and for all that it has printed; return the exit status."""
+        """Wait until it has ended and all its output is read; return the exit status."""
         status = self.process.wait(PATIENCE)
         self._reader.join()
         return status

@@ -1,4 +1,4 @@
-"""The documents lead where they say, name every option, and have what the programs say."""
+"""The documents' links work, they name every option, and quote what the programs say."""
 
 import errno
 import gzip
@@ -31,13 +31,13 @@ PAGES = [ROOT / ERRORS_PAGE, (ROOT / ERRORS_PAGE).with_suffix(".zh-CN.md")]
 
 
 def sections(page: Path) -> dict[str, str]:
-    """What stands under each heading."""
+    """Return the text under each heading."""
     _, *parts = re.split(r"^## (.+)\n", page.read_text(), flags=re.MULTILINE)
     return dict(zip(parts[::2], parts[1::2], strict=True))
 
 
 def code(section: str) -> list[str]:
-    """The lines that are set as code, without their comments."""
+    """Return the lines that are set as code, without their comments."""
     return [line.split("  #")[0].strip() for line in section.split("\n") if line.startswith("    ")]
 
 
@@ -119,7 +119,7 @@ def write_bytes() -> None:
 
 
 def error_line(cause: Callable[[], object]) -> str:
-    """The last line of the traceback that something ends with."""
+    """Return the last line of the traceback that a failing call leaves."""
     try:
         cause()
     except Exception as error:
@@ -157,12 +157,12 @@ if sys.version_info >= (3, 12):
 
 
 def options_in(text: str) -> set[str]:
-    """The options that a text names, but for those that every program has."""
+    """Return the options that a text names, except those that every program has."""
     return set(re.findall(r"--[a-z-]+", text)) - {"--help", "--version"}
 
 
 def command_help(parse: Callable[[Sequence[str]], object]) -> str:
-    """What a command prints for C{--help}."""
+    """Return what a command prints for C{--help}."""
     with redirect_stdout(StringIO()) as shown:
         try:
             parse(["--help"])
@@ -172,7 +172,7 @@ def command_help(parse: Callable[[Sequence[str]], object]) -> str:
 
 
 def anchor(heading: str) -> str:
-    """What a heading is linked to by."""
+    """Return the anchor that GitHub gives a heading."""
     return re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-")
 
 
