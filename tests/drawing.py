@@ -103,7 +103,7 @@ class Box:
         return (files[start : start + each] for start in range(0, len(files), each))
 
     def brick(self, count: int) -> float:
-        """Return how wide a file is if there are so many in a row."""
+        """Return how wide a file is in a row of C{count}."""
         return (self.width - 2 * PADDING - JOINT * (count - 1)) / count
 
     @cached_property
