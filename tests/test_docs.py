@@ -189,6 +189,11 @@ class DocumentTests(SynchronousTestCase):
                     headings = re.findall(r"^#+ (.+)$", target.read_text(), flags=re.MULTILINE)
                     self.assertIn(place, map(anchor, headings), f"{page.name}: {link}")
 
+    def test_both_languages_show_the_same_code(self) -> None:
+        for twin in [page for page in DOCUMENTS if page.stem.endswith(".zh-CN")]:
+            english = twin.with_name(twin.name.replace(".zh-CN", ""))
+            self.assertEqual(code(english.read_text()), code(twin.read_text()), twin.name)
+
     def test_names_can_be_imported(self) -> None:
         for page in DOCUMENTS:
             for name in set(re.findall(r"hello_service(?:\.[A-Za-z_]+)+", page.read_text())):
