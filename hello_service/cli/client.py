@@ -10,13 +10,16 @@ from typing import Any, NoReturn, TypeVar
 
 from twisted.internet.abstract import isIPv6Address
 from twisted.internet.defer import CancelledError, Deferred, TimeoutError
-from twisted.internet.endpoints import HostnameEndpoint, clientFromString, connectProtocol
-from twisted.internet.error import ConnectingCancelledError
+from twisted.internet.endpoints import HostnameEndpoint, connectProtocol
+from twisted.internet.error import ConnectingCancelledError, ConnectionDone
 from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
 from twisted.internet.task import deferLater
 
 from hello_service import __version__
+from hello_service.cli.endpoint import client_endpoint
+from hello_service.cli.escaping import escaped
 from hello_service.cli.input_lines import InputLines
+from hello_service.cli.outlet import Console
 from hello_service.cli.run import run
 from hello_service.cli.trouble import Trouble, TroubleError, connect_trouble
 from hello_service.client import READ_SIZE, HelloClient, WrongAnswer, encode_name
@@ -39,9 +42,15 @@ class Caller:
     """
 
     def __init__(
-        self, clock: IReactorTime, endpoint: IStreamClientEndpoint, place: str, timeout: float
+        self,
+        clock: IReactorTime,
+        console: Console,
+        endpoint: IStreamClientEndpoint,
+        place: str,
+        timeout: float,
     ) -> None:
         self._clock = clock
+        self._console = console
         self._endpoint = endpoint
         self._place = place
         self._timeout = timeout
@@ -55,8 +64,14 @@ class Caller:
             raise CancelledError from None
         except Exception as error:  # endpoints may fail with anything
             raise connect_trouble(error, self._place, self._timeout) from error
-        print(await self._step("the greeting", client.welcome()), flush=True)
+        await self.say(await self._step("the greeting", client.welcome()))
         return client
+
+    async def say(self, line: str) -> None:
+        """Print a line, and wait until it is taken."""
+        out = self._console.out
+        out.write(f"{escaped(line) if out.is_terminal else line}\n")
+        await self._console.drained()
 
     async def hello(self, client: HelloClient, name: str) -> str:
         """Say a name, return the answer."""
@@ -84,10 +99,10 @@ class Caller:
         except CancelledError:
             raise
         except Exception as error:  # what a TLS connection is lost by has no common base
+            ended = "closed" if isinstance(error, ConnectionDone) else "broke off"
             raise TroubleError(
                 Trouble.RESET,
-                f"{self._place} ended the connection before {what} was whole ({error}): look into"
-                " its log.",
+                f"{self._place} {ended} the connection before {what} was whole: look into its log.",
             ) from error
 
 
@@ -98,14 +113,16 @@ def _time_out(_: object, seconds: float) -> NoReturn:
 async def _converse(caller: Caller, names: AsyncIterator[str]) -> int:
     client = await caller.connect()
     async for name in names:
-        print(await caller.hello(client, name), flush=True)
+        await caller.say(await caller.hello(client, name))
     await caller.exit(client)
     return 0
 
 
 async def _ping(
-    caller: Caller, names: Sequence[str], count: int, interval: float, clock: IReactorTime
+    caller: Caller, names: Sequence[str], options: Namespace, clock: IReactorTime, console: Console
 ) -> int:
+    count: int = options.count
+    interval = 1.0 if options.interval is None else options.interval
     client = None
     sent = 0
     times: list[float] = []
@@ -119,9 +136,9 @@ async def _ping(
                 start = perf_counter()
                 answer = await caller.hello(client, name)
                 times.append((perf_counter() - start) * 1000)
-                print(f"{answer} {times[-1]:.2f} ms", flush=True)
+                await caller.say(f"{answer} {times[-1]:.2f} ms")
             except TroubleError as error:
-                print(f"{PROGRAM}: {error}", file=sys.stderr)
+                console.err.write(escaped(f"{PROGRAM}: {error}\n"))
                 client = None
         if client:
             await caller.exit(client)
@@ -130,30 +147,25 @@ async def _ping(
         if times:
             average = sum(times) / len(times)
             summary += f", min/avg/max {min(times):.2f}/{average:.2f}/{max(times):.2f} ms"
-        print(summary, flush=True)
+        console.out.write(f"{summary}\n")
+    await console.drained()
     return 0 if len(times) == count else MISSING
 
 
-async def greet(options: Namespace, reactor: Any) -> int:
+async def greet(options: Namespace, reactor: Any, console: Console) -> int:
     """Do what the parsed options say; return the exit status."""
     endpoint: IStreamClientEndpoint
     if options.connect:
         place = options.connect
-        try:
-            endpoint = clientFromString(reactor, place)
-        except Exception as error:
-            raise BadValue(
-                f"{place!r} is not an endpoint ({error}): write one like tcp:HOST:9999."
-            ) from error
+        endpoint = client_endpoint(reactor, place)
     else:
         host, port = options.host or "127.0.0.1", options.port or 9999
         place = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         endpoint = HostnameEndpoint(reactor, host, port, options.timeout)
-    caller = Caller(reactor, endpoint, place, options.timeout)
+    caller = Caller(reactor, console, endpoint, place, options.timeout)
     names = options.names or NAMES
     if options.count:
-        interval = 1.0 if options.interval is None else options.interval
-        return await _ping(caller, names, options.count, interval, reactor)
+        return await _ping(caller, names, options, reactor, console)
     if names == ["-"]:
         return await _converse(caller, _input_names(reactor))
     return await _converse(caller, _each(names))

@@ -122,6 +122,7 @@ class HelloFetchTests(ProcessTestCase):
 
     def test_interrupted_in_a_lookup(self) -> None:
         """Ctrl+C does not wait for a name server."""
+        self.heed_ctrl_c()
         slow = (
             "import os, socket, sys, threading\n"
             "def forever(*_, **__):\n"
@@ -190,6 +191,7 @@ class HelloFetchTests(ProcessTestCase):
 
     def test_interrupted_at_a_full_pipe(self) -> None:
         """Ctrl+C waits for no reader."""
+        self.heed_ctrl_c()
         process = subprocess.Popen(
             [program("hello-fetch"), "--trace", "-o", "-", self.url],
             stdout=subprocess.PIPE,
@@ -202,7 +204,7 @@ class HelloFetchTests(ProcessTestCase):
                 pass
             process.send_signal(signal.SIGINT)
             _, rest = process.communicate(timeout=PATIENCE)
-        self.assertEqual(process.returncode, 130)
+        self.assertEqual(process.returncode, -signal.SIGINT)
         self.assertNotIn("Traceback", rest)
 
     def test_interrupted_while_imported(self) -> None:
@@ -210,10 +212,11 @@ class HelloFetchTests(ProcessTestCase):
         (self.folder / "argparse.py").write_text("raise KeyboardInterrupt")
         for command in ("hello-client", "hello-fetch"):
             done = run(command, env={**os.environ, "PYTHONPATH": str(self.folder)})
-            self.assertEqual((done.returncode, done.stderr), (130, ""))
+            self.assertEqual((done.returncode, done.stderr), (-signal.SIGINT, ""))
 
     def test_interrupted(self) -> None:
         """Ctrl+C ends it, and says what is left."""
+        self.heed_ctrl_c()
         process = subprocess.Popen(
             [program("hello-fetch"), "--trace", f"{self.url}/slow"],
             cwd=self.folder,
@@ -228,7 +231,7 @@ class HelloFetchTests(ProcessTestCase):
                 seen += process.stderr.readline()
             process.send_signal(signal.SIGINT)
             _, rest = process.communicate(timeout=PATIENCE)
-        self.assertEqual(process.returncode, 130)
+        self.assertEqual(process.returncode, -signal.SIGINT)
         self.assertIn("(5 bytes) is in 'slow.part'", rest)
         self.assertNotIn("Traceback", rest)
         self.assertEqual((self.folder / "slow.part").read_bytes(), PAGE[:5])
