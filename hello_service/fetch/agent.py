@@ -1,4 +1,4 @@
-"""An HTTP agent over a raw TCP connection, which keeps what was truly on the wire."""
+"""An HTTP agent over a raw TCP connection, which keeps what was on the wire."""
 
 from typing import Any
 
@@ -25,8 +25,9 @@ from hello_service.fetch.wire import Times, Wire
 class RawAgent:
     """Fetches by HTTP/1.1, one connection for each request; the responses have a C{wire}.
 
-    Before there is a response, a request fails with L{InvalidRequest}, with what Twisted says
-    when no connection can be made, or with a L{ResponseError}, whose C{wire} has what had come.
+    A request that gets no response fails with L{InvalidRequest} if it cannot be sent; with
+    Twisted's own error if no connection can be made; else with a L{ResponseError}, which is a
+    C{ResponseFailed} of Twisted's as well, and whose C{wire} has what had come.
     """
 
     def __init__(
@@ -54,13 +55,15 @@ class RawAgent:
         headers: Headers | None = None,
         bodyProducer: IBodyProducer | None = None,
     ) -> Deferred[IResponse]:
-        """Send C{Host}, C{Connection: close} and what the caller adds; see L{IAgent}.
+        """Send C{Host}, C{Connection: close} and the caller's headers; see L{IAgent}.
 
-        Nothing is sent that cannot be, CR, LF and NUL above all; a body cannot.
+        A request that could be read in two ways is not sent, nor is one with a body.
         """
         try:
             if bodyProducer is not None:
                 raise InvalidRequest("a request with a body cannot be sent: leave bodyProducer out")
+            _require_bytes("method", method)
+            _require_bytes("URI", uri)
             place = parse_url(_text(uri))
             sent = request_bytes(place, method, tuple(header_pairs(headers)))
             exchange = Exchange(
@@ -85,6 +88,16 @@ class RawAgent:
             creator = self._policy_for_https.creatorForNetloc(place.host.encode(), place.port)
             return IOpenSSLClientConnectionCreator(creator)
         return _default_tls(place.host)
+
+
+def _require_bytes(what: str, value: object) -> None:
+    match value:
+        case bytes():
+            return
+        case str():
+            advice = f"write b{value!r}" if value.isascii() else "encode it as UTF-8"
+            raise InvalidRequest(f"the {what} {value!r} is a str and has to be bytes: {advice}")
+    raise InvalidRequest(f"the {what} has to be bytes, and is of type {type(value).__name__}")
 
 
 def _text(uri: bytes) -> str:

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from socket import AddressFamily
-from typing import Any, cast
+from typing import Any
 
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.error import ConnectionDone
@@ -28,6 +28,7 @@ from hello_service.fetch.errors import (
     ResponseError,
     Stalled,
     TLSFailed,
+    as_agent_fails,
 )
 from hello_service.fetch.happy_eyeballs import Race
 from hello_service.fetch.reader import ResponseReader
@@ -37,9 +38,8 @@ from hello_service.fetch.wire import Observer, Wire
 READ_SIZE = 256 * 1024
 """Bytes of a body read at once: with Twisted's own 64 KiB, a big one takes half as long again."""
 
-
 LINGER = 2.0
-"""Seconds that a peer has to take note of our close, once the response is whole."""
+"""Seconds that we wait for the peer's close after our own, once the response is whole."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,11 +48,12 @@ class Settings:
 
     Times are in seconds, C{None} for no limit.
 
-    @ivar connect_timeout: from the request to the connection, name and all attempts included.
-    @ivar read_timeout: between two reads, unless the consumer of the body has paused; and until
-        there is a consumer.
-    @ivar timeout: for all of it.
-    @ivar max_size: most bytes that a body may have.
+    @ivar connect_timeout: from the request to the connection, which includes resolving the name
+        and every attempt.
+    @ivar read_timeout: between two reads, and until somebody asks for the body; the time in which
+        the consumer of the body pauses does not count.
+    @ivar timeout: for the whole exchange.
+    @ivar max_size: the most bytes that a body may have.
     @ivar family: the only address family to use, C{AF_INET} or C{AF_INET6}.
     @ivar keep_framing: deliver chunked bodies as they came, chunk sizes and trailers included.
     @ivar observer: hears of everything that happens.
@@ -99,6 +100,7 @@ class Exchange(Protocol):
         self._connected = False
         self._paused = False
         self._over = False
+        self._abandoned = False
         self._started: float = reactor.seconds()
         self._heard = self._started
         self._timer: IDelayedCall | None = None
@@ -125,6 +127,9 @@ class Exchange(Protocol):
         connecting.addErrback(self._not_connected)
 
     def connectionMade(self) -> None:
+        if self._over:  # an endpoint may connect after it was told not to
+            self.transport.abortConnection()
+            return
         settings, wire = self._settings, self._wire
         self._connected = True
         self._connecting = None
@@ -150,7 +155,8 @@ class Exchange(Protocol):
         self._heard = self._reactor.seconds()
         settings.observer.received(data)
         if self._over:
-            wire.excess += len(data)
+            if wire.ending:
+                wire.excess += len(data)
             return
         if wire.times.first_byte is None:
             wire.times.first_byte = settings.monotonic()
@@ -174,6 +180,8 @@ class Exchange(Protocol):
         self._connected = False
         self._stop_timer()
         self._settings.observer.lost(reason)
+        if self._abandoned:
+            self._end(Abandoned("the rest of the body was not wanted"))
         if self._over:
             return
         times = self._wire.times
@@ -185,22 +193,24 @@ class Exchange(Protocol):
 
     def pause(self) -> None:
         """Read nothing more for now."""
-        if not self._paused:
+        if not (self._paused or self._over):
             self._paused = True
             self._settings.observer.paused()
             self.transport.pauseProducing()  # type: ignore[attr-defined]
 
     def resume(self) -> None:
         """Read again."""
-        if self._paused:
+        if self._paused and not self._over:
             self._paused = False
             self._heard = self._reactor.seconds()
             self._settings.observer.resumed()
             self.transport.resumeProducing()  # type: ignore[attr-defined]
 
     def abort(self) -> None:
-        """Give the response up."""
-        self._finish(Abandoned("the rest of the body was not wanted"))
+        """Give the response up; it hears of its end when the connection is gone."""
+        if not self._over:
+            self._abandoned = True
+            self._close(abort=True)
 
     def _begin_response(self) -> RawResponse:
         reader, wire = self._reader, self._wire
@@ -213,8 +223,12 @@ class Exchange(Protocol):
         return self._response
 
     def _finish(self, error: ResponseError | None) -> None:
-        if self._over:
-            return
+        if not self._over:
+            self._close(abort=error is not None)
+            self._end(error)
+
+    def _end(self, error: ResponseError | None) -> None:
+        """Tell whoever waits that this is the end."""
         reader, wire = self._reader, self._wire
         wire.ending, wire.trailers, wire.excess = reader.ending, reader.trailers, reader.excess
         if error:
@@ -222,20 +236,19 @@ class Exchange(Protocol):
             wire.head = wire.head or reader.partial_head
         else:
             wire.times.body_complete = self._settings.monotonic()
-        self._close(error)
         if self._response:
             self._response.body_ended(error)
-        else:
-            self.answer.errback(cast(ResponseError, error))
+        elif error:
+            self.answer.errback(as_agent_fails(error, wire.times.first_byte is not None))
 
-    def _close(self, error: object) -> None:
+    def _close(self, *, abort: bool) -> None:
         self._over = True
         self._stop_timer()
         if self._connecting:
             self._connecting.cancel()
         if self._connected:
             self._settings.observer.closing()
-            if error:
+            if abort:
                 self.transport.abortConnection()
             else:
                 self.transport.loseConnection()
@@ -246,7 +259,7 @@ class Exchange(Protocol):
             self._timer.cancel()
 
     def _cancelled(self) -> None:
-        self._close(self)
+        self._close(abort=True)
 
     def _resolved(self) -> None:
         self._wire.times.resolved = self._settings.monotonic()
@@ -254,11 +267,11 @@ class Exchange(Protocol):
     def _not_connected(self, reason: Failure) -> None:
         if not self._over:
             self._connecting = None
-            self._close(reason)
+            self._close(abort=True)
             self.answer.errback(reason)
 
     def _due(self) -> float | None:
-        """Return when the next limit of time is over."""
+        """Return when the first limit of time runs out."""
         settings = self._settings
         if self._connected:
             seconds, since = settings.read_timeout, self._heard
@@ -271,7 +284,7 @@ class Exchange(Protocol):
         return whole if due is None else min(due, whole)
 
     def _arm(self) -> None:
-        """Let the one timer go off when something is due; what is read only puts that off."""
+        """Set the one timer to the first limit; what is read later only moves that further off."""
         due = self._due()
         if due is None:
             return
@@ -284,8 +297,8 @@ class Exchange(Protocol):
 
     def _tick(self, turns: int = 2) -> None:
         """
-        @param turns: how many more the reactor gets to read what there is, for it may not have run
-            for long; on uvloop it does not read before the second.
+        @param turns: how many more turns the reactor gets to read what has arrived, since it may
+            have been held up; on uvloop it does not read before the second.
         """
         settings, position = self._settings, self._reader.position
         now = self._reactor.seconds()

@@ -254,6 +254,7 @@ class CodingTests(CommandTestCase):
         self.answered(command, head("Content-Encoding: gzip") + self.BODY[:-8], close=False)
         self.peer.dataReceived(b"wrong ends")
         self.assertTrue(self.transport.disconnecting)
+        self.reset()
         self.assert_trouble(command, Trouble.PROTOCOL)
 
     def test_cut(self) -> None:
@@ -358,6 +359,7 @@ class PipeTests(CommandTestCase):
         os.close(self.reader)
         self.reader = os.open(os.devnull, os.O_RDONLY)
         self.writer().connectionLost(Failure(ConnectionLost()))
+        self.reset()
         self.failureResultOf(self.command, BrokenPipeError)
 
 

@@ -25,14 +25,11 @@ from twisted.web.server import Site
 from twisted.web.static import Data
 from zope.interface import implementer
 
-from hello_service.fetch.agent import RawAgent
+from hello_service.fetch import Ending, Observer, RawAgent, Settings
 from hello_service.fetch.errors import PeerReset, TLSFailed
-from hello_service.fetch.exchange import Settings
-from hello_service.fetch.reader import Ending
 from hello_service.fetch.response import RawResponse
-from hello_service.fetch.wire import Observer
 from tests.certificates import certificate_pem
-from tests.fetch.test_agent import Endpoints
+from tests.fetching import Endpoints
 from tests.processes import program
 
 BIG = bytes(range(256)) * 16 * 1024

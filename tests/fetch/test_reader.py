@@ -9,6 +9,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
+from hello_service.fetch import Ending, ResponseError
 from hello_service.fetch.errors import (
     BodyTooLarge,
     ChunkLineTooLong,
@@ -16,7 +17,6 @@ from hello_service.fetch.errors import (
     HeadTooLong,
     MalformedResponse,
     PeerReset,
-    ResponseError,
     TooManyInterim,
     TrailersTooLong,
 )
@@ -26,7 +26,6 @@ from hello_service.fetch.reader import (
     HEAD_LIMIT,
     INTERIM_LIMIT,
     TRAILERS_LIMIT,
-    Ending,
     ResponseReader,
 )
 
