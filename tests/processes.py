@@ -51,6 +51,17 @@ def run(*command: str, **options: object) -> subprocess.CompletedProcess[str]:
     )
 
 
+def full_pipe() -> tuple[int, int]:
+    """Make a pipe without room, and with a writing end that does not wait; return both ends."""
+    read, write = os.pipe()
+    os.set_blocking(write, False)
+    try:
+        while True:
+            os.write(write, bytes(4096))
+    except BlockingIOError:
+        return read, write
+
+
 def wait_for_end(pid: int) -> None:
     """Wait until a process that is no child of ours has ended."""
     try:

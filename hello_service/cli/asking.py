@@ -75,8 +75,7 @@ class Asking:
         except DNSLookupError as error:
             raise self._unknown(self.trouble(error)) from None
         except ResponseError as error:
-            if isinstance(error.wire, Wire):
-                self._show_heads(error.wire)
+            self._show_heads(error.wire)
             raise self.trouble(error) from None
         except Exception as error:
             raise self.trouble(error) from None

@@ -72,6 +72,8 @@ class Receiving:
             self._response.pauseProducing()
 
     def body_ended(self, error: ResponseError | None) -> None:
+        if self.done.called:  # it was cancelled
+            return
         problem = self._problem or error
         try:
             if problem is None:

@@ -1,5 +1,6 @@
 """Tests of the command C{hello-fetch}."""
 
+import errno
 import gzip
 import os
 import sys
@@ -16,6 +17,7 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.error import ConnectionLost, ConnectionRefusedError, NoRouteError
 from twisted.python.failure import Failure
 
+from hello_service.cli import page
 from hello_service.cli.fetch import Command
 from hello_service.cli.fetch_options import Options, parse_options
 from hello_service.cli.outlet import Console, Outlet
@@ -237,6 +239,15 @@ class CodingTests(CommandTestCase):
             self.assertTrue(kept.endswith(b"<html>"), kept)
             self.assertEqual(kept.startswith(b"hello"), b"hello" in body)
 
+    def test_interrupted_before_a_chunk(self) -> None:
+        """What is given up in the middle of a chunk's size is not gone on with."""
+        command = self.start(URL)
+        self.answered(command, head("Transfer-Encoding: chunked") + b"5", close=False)
+        command.cancel()
+        self.failureResultOf(command, CancelledError)
+        self.close()
+        self.assertEqual(self.files(), {})
+
     def test_packed(self) -> None:
         """What is named as packed stays so, and this is said; -o - goes by the URL."""
         coded = head("Content-Encoding: gzip") + self.BODY
@@ -281,6 +292,19 @@ class CodingTests(CommandTestCase):
         self.answered(command, head("Content-Encoding: gzip") + bomb)
         self.assert_trouble(command, Trouble.SIZE, "1000 bytes", "--max-size", "'page.part'")
         self.assertEqual(self.files(), {"page.part": bytes(1000)})
+
+    def test_exactly_as_large(self) -> None:
+        """A page of just --max-size bytes is whole; a byte more is too many."""
+        for size in (1000, PIECE):
+            for more in (0, 1):
+                page = bytes(size + more)
+                command = self.start("--max-size", str(size), URL)
+                self.answered(command, head("Content-Encoding: gzip") + gzip.compress(page))
+                if more:
+                    self.assert_trouble(command, Trouble.SIZE)
+                    self.assertEqual(self.files(), {"page": page[:size], "page.part": page[:size]})
+                else:
+                    self.assertEqual(self.successResultOf(command), 0)
 
     def bomb(self) -> Deferred[int]:
         """Begin to receive what takes several turns of the reactor to save."""
@@ -616,6 +640,25 @@ class TroubleTests(CommandTestCase):
         command = self.start("-o", "-", URL)
         self.answered(command, PAGE, close=False)
         self.assert_trouble(command, Trouble.FILE, "the output cannot be written")
+
+    def test_head_that_cannot_be_printed(self) -> None:
+        """A full disk under the head is told before the body is waited for."""
+        self.out = self.enterContext(open("/dev/full", "wb", buffering=0))
+        command = self.start(URL)
+        self.answered(command, PAGE[:-2], close=False)
+        self.assertEqual(self.failureResultOf(command, OSError).value.errno, errno.ENOSPC)
+        self.assertEqual(self.files(), {})
+
+    def test_few_descriptors(self) -> None:
+        """A file that cannot be opened for want of descriptors is told so."""
+
+        def fail(*_: object) -> None:
+            raise OSError(errno.EMFILE, "Too many open files")
+
+        self.patch(page, "place_at", fail)
+        command = self.start(URL)
+        self.answered(command, PAGE, close=False)
+        self.assert_trouble(command, Trouble.FILE, "'page'", "raise the limit, with ulimit -n 64.")
 
     def test_other_family(self) -> None:
         """An address has one family."""

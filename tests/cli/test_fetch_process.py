@@ -12,9 +12,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from hello_service import __version__
 from tests.certificates import certificate_pem
-from tests.processes import PATIENCE, ProcessTestCase, program, run
+from tests.processes import PATIENCE, ProcessTestCase, full_pipe, program, run
 
 PAGE = b"hello " * 100_000
+LONG = b"long " * 12_000
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -23,7 +24,10 @@ class Handler(BaseHTTPRequestHandler):
     server: "Server"
 
     def do_GET(self) -> None:
+        self.server.asked.set()
         self.send_response(200)
+        if self.path == "/head":
+            self.send_header("Long", LONG.decode())
         self.send_header("Content-Length", str(len(PAGE)))
         self.end_headers()
         if self.path == "/slow":
@@ -41,6 +45,7 @@ class Server(ThreadingHTTPServer):
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
+        self.asked = threading.Event()
         self.over = threading.Event()
 
     def handle_error(self, request: object, client_address: object) -> None:
@@ -65,6 +70,16 @@ class HelloFetchTests(ProcessTestCase):
             fetched = run("sh", "-c", command, cwd=self.folder)
             self.assertEqual(fetched.returncode, 0, fetched.stderr)
             self.assertEqual((self.folder / "page").read_bytes(), PAGE)
+
+    def test_closed_errors(self) -> None:
+        """An error that nobody hears is not written into the page, nor among the output."""
+        for output in ("-", "page"):
+            for streams in ("2>&-", "<&- 2>&-"):
+                command = f"{program('hello-fetch')} -o {output} --max-size 5 {self.url}/ {streams}"
+                fetched = run("sh", "-c", command, cwd=self.folder)
+                self.assertEqual((fetched.returncode, fetched.stderr), (12, ""))
+                self.assertNotIn("hello-fetch", fetched.stdout)
+                self.assertFalse((self.folder / "page").exists())
 
     def test_closed_output(self) -> None:
         """A page for an output that the shell has closed is not lost without a word."""
@@ -206,6 +221,41 @@ class HelloFetchTests(ProcessTestCase):
             _, rest = process.communicate(timeout=PATIENCE)
         self.assertEqual(process.returncode, -signal.SIGINT)
         self.assertNotIn("Traceback", rest)
+
+    def test_reader_that_takes_its_time(self) -> None:
+        """A long head arrives whole in a pipe that does not wait, as all that is said does."""
+        for arguments in (["-q", f"{self.url}/head"], ["-q", "--trace", f"{self.url}/head"]):
+            read, write = os.pipe()
+            os.set_blocking(write, False)
+            process = subprocess.Popen(
+                [program("hello-fetch"), *arguments], cwd=self.folder, stdout=write, stderr=write
+            )
+            os.close(write)
+            with open(read, "rb") as reader:
+                received = reader.read()
+            self.assertEqual(process.wait(PATIENCE), 0)
+            self.assertIn(LONG, received)
+            self.assertGreater(len(received), 65536 if "--trace" in arguments else len(LONG))
+
+    def test_interrupted_at_a_head_that_nobody_reads(self) -> None:
+        """Ctrl+C waits for no reader of the head, either."""
+        self.heed_ctrl_c()
+        for waits in (True, False):
+            read, write = full_pipe()
+            self.addCleanup(os.close, read)
+            os.set_blocking(write, waits)
+            self.server.asked.clear()
+            process = subprocess.Popen(
+                [program("hello-fetch"), "-q", self.url], cwd=self.folder, stdout=write,
+                stderr=subprocess.PIPE, text=True,
+            )  # fmt: skip
+            os.close(write)
+            with process:
+                self.server.asked.wait(PATIENCE)
+                process.send_signal(signal.SIGINT)
+                _, errors = process.communicate(timeout=PATIENCE)
+            self.assertEqual(process.returncode, -signal.SIGINT)
+            self.assertNotIn("Error", errors)
 
     def test_interrupted_while_imported(self) -> None:
         """Ctrl+C at the start is quiet."""

@@ -152,6 +152,8 @@ class NameTests(SynchronousTestCase):
             ("/a%00b%0a%1b[0m%7f", "a_b__[0m_"),
             ("/%ff", "�"),
             ("/%C2%9B", "_"),
+            ("/a%E2%80%AEgnp.exe", "a_gnp.exe"),
+            ("/a%E2%80%8Bb", "a_b"),
         ):
             self.assertEqual(name_from_target(target), name)
 
@@ -183,6 +185,7 @@ class PlaceTests(SynchronousTestCase):
         place.write(b"hel")
         self.assertFalse(self.path.exists())
         self.assertEqual(self.part.read_bytes(), b"hel")
+        self.assertTrue(os.path.samestat(os.fstat(place.fileno()), self.part.stat()))
         place.write(b"lo")
         place.keep()
         self.assertEqual(self.path.read_bytes(), b"hello")
@@ -288,6 +291,21 @@ class PlaceTests(SynchronousTestCase):
         self.assertRaises(OSError, place.write, b", world")
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
         self.assertIn("5 bytes", place.give_up())
+
+    def test_late_error(self) -> None:
+        """What a file system says only at a close keeps the file that was there."""
+
+        def close(descriptor: int) -> None:
+            raise OSError(errno.EDQUOT, "Disk quota exceeded")
+
+        self.path.write_bytes(b"old")
+        place = place_at(self.path)
+        place.write(b"new")
+        patch = self.patch(os, "close", close)
+        self.assertRaises(OSError, place.keep)
+        patch.restore()
+        self.assertEqual(self.path.read_bytes(), b"old")
+        self.assertEqual(self.part.read_bytes(), b"new")
 
     def test_planted_link(self) -> None:
         """What is written beside the file does not follow a link."""
