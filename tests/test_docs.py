@@ -18,7 +18,7 @@ from traceback import format_exception_only
 from twisted.trial.unittest import SkipTest, SynchronousTestCase
 
 from hello_service import ERRORS_PAGE
-from hello_service.cli import client
+from hello_service.cli import client_options
 from hello_service.cli.fetch_options import parse_options
 from hello_service.cli.trouble import Trouble
 from hello_service.daemon.listening import Obstacle
@@ -178,7 +178,7 @@ class DocumentTests(SynchronousTestCase):
     def test_options(self) -> None:
         for name, text in (
             ("running", str(Options())),
-            ("client", command_help(client.parse)),
+            ("client", command_help(client_options.parse_options)),
             ("fetching", command_help(parse_options)),
         ):
             told = options_in((ROOT / "docs" / f"{name}.md").read_text())
@@ -218,7 +218,7 @@ class ErrorsPageTests(SynchronousTestCase):
         for program, *arguments in typed:
             match program:
                 case "hello-client":
-                    client.parse(arguments)
+                    client_options.parse_options(arguments)
                 case "hello-fetch":
                     parse_options(arguments)
                 case _:

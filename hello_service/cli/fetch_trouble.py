@@ -66,8 +66,7 @@ def fetch_trouble(error: BaseException, place: Place, seconds: float) -> Trouble
 def _response_trouble(error: ResponseError, place: str) -> TroubleError:
     match error:
         case TLSFailed():
-            advice = "check the host name, this machine's clock and its certificates"
-            return TroubleError(Trouble.TLS, f"{place}: {error}: {advice}.")
+            return TroubleError(Trouble.TLS, f"{place}: {error}.")
         case Stalled() | OutOfTime():
             advice = "try again, or give it more with --timeout"
             return TroubleError(Trouble.TIMEOUT, f"{place}: {error}: {advice}.")
@@ -80,9 +79,9 @@ def _response_trouble(error: ResponseError, place: str) -> TroubleError:
             looks = next((looks for start, looks in _STRANGERS if head.startswith(start)), "")
             line = escaped(head[:_BEGINNING]).partition("\n")[0]
             what = (
-                f"begins with {line!r} and looks like {looks}"
+                f"begins with '{line}' and looks like {looks}"
                 if looks
-                else (f"begins with {line!r}: check the port")
+                else (f"begins with '{line}': check the port")
             )
             return TroubleError(Trouble.PROTOCOL, f"{place}: this is not HTTP: it {what}.")
     advice = "this is the server's fault; --trace shows what came"

@@ -45,7 +45,7 @@ def _resolved(url: str, code: int, location: bytes) -> str:
     shown = escaped(location)
     if not reference.partition("#")[0]:
         raise NotFollowed(
-            f"{code} leads back to the page that it answers for, as its Location is {shown!r}: to"
+            f"{code} leads back to the page that it answers for, as its Location is '{shown}': to"
             " ask again would bring the same"
         )
     if _USER.match(reference):
@@ -55,14 +55,14 @@ def _resolved(url: str, code: int, location: bytes) -> str:
             " it yourself, with -H 'Authorization: ...' if it wants them"
         )
     if no_host := explain_slashes(reference):
-        raise NotFollowed(f"{code} leads to {shown!r}: {no_host}")
+        raise NotFollowed(f"{code} leads to '{shown}': {no_host}")
     try:
         target = urljoin(url, reference)
         parse_url(target)
     except InvalidRequest as error:
-        raise NotFollowed(f"{code} leads to {shown!r}, which is no page's URL: {error}") from None
+        raise NotFollowed(f"{code} leads to '{shown}', which is no page's URL: {error}") from None
     except ValueError:
-        raise NotFollowed(f"{code} leads to {shown!r}, which is no page's URL") from None
+        raise NotFollowed(f"{code} leads to '{shown}', which is no page's URL") from None
     return target
 
 
@@ -101,6 +101,6 @@ def other_host(location: bytes, host: str) -> str:
     if not location.startswith(b"//"):
         return ""
     return (
-        f"The redirect to {escaped(location)!r} names another host, {host}, as it begins with two"
+        f"The redirect to '{escaped(location)}' names another host, {host}, as it begins with two"
         " slashes: a path on the same host begins with one"
     )

@@ -77,7 +77,7 @@ class Inflate:
 
         @raises BadCoding: if the coding goes on.
         """
-        if self._begun and not self._done:
+        if self._begun:
             raise BadCoding(f"its {self._name} ends too early")
 
     def _next_member(self) -> bytes:

@@ -72,7 +72,8 @@ class Unfinished(ResponseError):
 
     def __init__(self, what: str, part: str, received: int, expected: int | None) -> None:
         of = "" if expected is None else f" of {expected}"
-        super().__init__(f"{what} {part}, after {received}{of} bytes")
+        after = f", after {received}{of} bytes" if received or of else ""
+        super().__init__(f"{what} {part}{after}")
         self.received = received
         self.expected = expected
 
@@ -90,6 +91,13 @@ class PeerReset(CutShort):
     """The connection broke: a reset, or TLS that ends without saying so."""
 
     _what = "the connection broke"
+
+
+class HandshakeCut(PeerReset):
+    """The connection ended during the TLS handshake."""
+
+    def __init__(self) -> None:
+        super().__init__("during the TLS handshake", 0, None)
 
 
 class Stalled(Unfinished):
@@ -133,7 +141,7 @@ class Abandoned(ResponseError):
 
 
 class TLSFailed(ResponseError):
-    """No TLS that both ends accept could be agreed on."""
+    """There is no TLS with the host: the message says why, and what to do next."""
 
 
 def as_agent_fails(error: ResponseError, heard: bool) -> ResponseError:

@@ -4,14 +4,13 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from socket import AddressFamily
-from typing import Any
+from typing import Any, cast
 
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import (
     IDelayedCall,
     IHandshakeListener,
-    IOpenSSLClientConnectionCreator,
     IProtocol,
     IStreamClientEndpoint,
     ITCPTransport,
@@ -33,6 +32,7 @@ from hello_service.fetch.errors import (
 from hello_service.fetch.happy_eyeballs import Race
 from hello_service.fetch.reader import ResponseReader
 from hello_service.fetch.response import ClientRequest, RawResponse
+from hello_service.fetch.tls import Handshake
 from hello_service.fetch.wire import Observer, Wire
 
 READ_SIZE = 256 * 1024
@@ -82,10 +82,10 @@ class Exchange(Protocol):
         settings: Settings,
         request: ClientRequest,
         wire: Wire,
-        tls: IOpenSSLClientConnectionCreator | None,
+        tls: Handshake | None,
     ) -> None:
         """
-        @param tls: what to do TLS with, unless the connection does none or its endpoint does it.
+        @param tls: the handshake that must succeed before anything is sent, for https.
         """
         self.answer: Deferred[IResponse] = Deferred(lambda _: self._cancelled())
         self._reactor = reactor
@@ -93,11 +93,11 @@ class Exchange(Protocol):
         self._request = request
         self._wire = wire
         self._tls = tls
-        self._secure = request.absoluteURI[:6].lower() == b"https:"
         self._reader = ResponseReader(request.method, settings.max_size, settings.keep_framing)
         self._response: RawResponse | None = None
         self._connecting: Race | Deferred[IProtocol] | None = None
         self._connected = False
+        self._sent = False
         self._paused = False
         self._over = False
         self._abandoned = False
@@ -137,18 +137,22 @@ class Exchange(Protocol):
         wire.times.connected = settings.monotonic()
         wire.local, wire.peer = self.transport.getHost(), self.transport.getPeer()
         settings.observer.connected(wire.local, wire.peer)
-        if self._tls:
-            self.transport.startTLS(self._tls)  # type: ignore[attr-defined]
-        self.transport.write(wire.request)
-        if not self._tls:
-            settings.observer.sent(wire.request)
         self._arm()
+        if self._tls:
+            self._begin_tls(self._tls)
+        else:
+            self._send()
 
     def handshakeCompleted(self) -> None:
         self._wire.times.secured = self._settings.monotonic()
         self._settings.observer.secured()
-        if self._tls:  # which has held the request back
-            self._settings.observer.sent(self._wire.request)
+        if self._tls and not self._sent:
+            try:
+                self._tls.check(self.transport)
+            except TLSFailed as error:
+                self._finish(error)
+            else:
+                self._send()
 
     def dataReceived(self, data: bytes) -> None:
         settings, wire, reader = self._settings, self._wire, self._reader
@@ -184,12 +188,13 @@ class Exchange(Protocol):
             self._end(Abandoned("the rest of the body was not wanted"))
         if self._over:
             return
-        times = self._wire.times
-        if self._secure and times.secured is None and times.first_byte is None:
-            self._finish(TLSFailed(f"TLS failed: {_tls_reason(reason.value)}"))
-        else:
+        error = None
+        if self._tls and self._wire.times.first_byte is None:
+            error = self._tls.failure(reason, self._sent)
+        if error is None:
             self._reader.end(reason.check(ConnectionDone) is not None)
-            self._finish(self._reader.error)
+            error = self._reader.error
+        self._finish(error)
 
     def pause(self) -> None:
         """Read nothing more for now."""
@@ -211,6 +216,18 @@ class Exchange(Protocol):
         if not self._over:
             self._abandoned = True
             self._close(abort=True)
+
+    def _begin_tls(self, tls: Handshake) -> None:
+        try:
+            if tls.start(self.transport):
+                self.handshakeCompleted()
+        except TLSFailed as error:
+            self._finish(error)
+
+    def _send(self) -> None:
+        self._sent = True
+        self.transport.write(self._wire.request)
+        self._settings.observer.sent(self._wire.request)
 
     def _begin_response(self) -> RawResponse:
         reader, wire = self._reader, self._wire
@@ -238,8 +255,9 @@ class Exchange(Protocol):
             wire.times.body_complete = self._settings.monotonic()
         if self._response:
             self._response.body_ended(error)
-        elif error:
-            self.answer.errback(as_agent_fails(error, wire.times.first_byte is not None))
+        else:
+            heard = wire.times.first_byte is not None
+            self.answer.errback(as_agent_fails(cast(ResponseError, error), heard))
 
     def _close(self, *, abort: bool) -> None:
         self._over = True
@@ -283,6 +301,12 @@ class Exchange(Protocol):
         whole = self._started + settings.timeout
         return whole if due is None else min(due, whole)
 
+    @property
+    def _position(self) -> tuple[str, int, int | None]:
+        if self._connected and not self._sent:
+            return "during the TLS handshake", 0, None
+        return self._reader.position
+
     def _arm(self) -> None:
         """Set the one timer to the first limit; what is read later only moves that further off."""
         due = self._due()
@@ -300,7 +324,7 @@ class Exchange(Protocol):
         @param turns: how many more turns the reactor gets to read what has arrived, since it may
             have been held up; on uvloop it does not read before the second.
         """
-        settings, position = self._settings, self._reader.position
+        settings, position = self._settings, self._position
         now = self._reactor.seconds()
         if self._paused and self._response and self._response.wanted:
             self._heard = now
@@ -315,11 +339,3 @@ class Exchange(Protocol):
             self._finish(Stalled(settings.read_timeout or 0, *position))
         else:
             self._finish(ConnectTimeout(settings.connect_timeout or 0))
-
-
-def _tls_reason(error: BaseException | None) -> str:
-    """Make one line of what OpenSSL says, a list of tuples."""
-    match getattr(error, "args", ()):
-        case ([(_, _, str(text)), *_],):
-            return text
-    return str(error) or repr(error)

@@ -54,21 +54,23 @@ def parse_head(raw: bytes) -> Head:
 
     @raises MalformedResponse: if it breaks the grammar; lines have to end in CR LF.
     """
-    status_line, *lines = raw[:-4].split(b"\r\n")
+    status_line, _, section = raw[:-2].partition(b"\r\n")
     match = _STATUS_LINE.fullmatch(status_line)
     if not match:
         raise MalformedResponse(f"this is no status line: {status_line[:80]!r}")
     version, status, reason = match.groups(b"")
-    return Head(raw, version, int(status), reason, judged_fields(lines))
+    return Head(raw, version, int(status), reason, judged_fields(section))
 
 
-def judged_fields(lines: list[bytes]) -> list[tuple[bytes, bytes]]:
-    """Return the names, in lower case, and the values of header or trailer lines.
+def judged_fields(section: bytes) -> list[tuple[bytes, bytes]]:
+    """Return the names, in lower case, and the values of a header or trailer section.
 
+    @param section: its lines; what follows the last CR LF is left out.
     @raises MalformedResponse: if h11 finds a name, a value or a framing field wrong, or a framing
         field is folded.
     """
-    if any(line[:1] in (b" ", b"\t") for line in lines):
+    lines = section.split(b"\r\n")[:-1]
+    if b"\r\n " in section or b"\r\n\t" in section or section[:1] in (b" ", b"\t"):
         lines = _unfolded(lines)
     fields = [_known_field(line) if len(line) <= _KNOWN_LENGTH else _field(line) for line in lines]
     framing = [field for field in fields if field[0] in _FRAMING]

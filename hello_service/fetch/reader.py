@@ -111,7 +111,7 @@ class ResponseReader:
         If the reader refused them, they are all that it got; they are at most one read and
         `CHUNK_LINE_LIMIT`. Before the first chunk they are what might still become its size.
         """
-        if self.head is None or not self._chunked or self._keep_framing or self._last_chunk:
+        if self.head is None or self._keep_framing or self._last_chunk:
             return b""
         refused = self.error is not None and self.ending is None
         if self._footer and not refused:
@@ -157,7 +157,7 @@ class ResponseReader:
 
     def _end_in_trailers(self) -> None:
         try:
-            judged_fields(self._held.split(b"\r\n")[:-1])
+            judged_fields(self._held)
         except ResponseError as error:
             self.error = error
         else:
@@ -314,6 +314,6 @@ class ResponseReader:
         if found < 0:
             return 0
         self.trailers = data[at : at + end]
-        judged_fields(self.trailers[:-4].split(b"\r\n"))
+        judged_fields(self.trailers[:-2])
         self.ending = Ending.LAST_CHUNK
         return end

@@ -15,7 +15,8 @@ from twisted.python.failure import Failure
 from twisted.test.iosim import ConnectionCompleter, IOPump
 from twisted.trial.unittest import SynchronousTestCase
 
-from hello_service.cli.client import MISSING, greet, parse
+from hello_service.cli.client import MISSING, greet
+from hello_service.cli.client_options import parse_options
 from hello_service.cli.outlet import Console, Outlet
 from hello_service.cli.trouble import Trouble, TroubleError
 from hello_service.server import HelloFactory
@@ -52,7 +53,7 @@ class CommandTestCase(SynchronousTestCase):
             Outlet(self.reactor, self.out.fileno(), is_terminal=self.is_terminal),
             Outlet(self.reactor, self.err.fileno()),
         )
-        return Deferred.fromCoroutine(greet(parse(arguments), self.reactor, console))
+        return Deferred.fromCoroutine(greet(parse_options(arguments), self.reactor, console))
 
     def printed(self) -> str:
         self.out.seek(0)
@@ -342,5 +343,5 @@ class UsageTests(CommandTestCase):
             ["--nosuch"],
         ):
             with redirect_stderr(StringIO()):
-                error = self.assertRaises(SystemExit, parse, arguments)
+                error = self.assertRaises(SystemExit, parse_options, arguments)
             self.assertEqual(error.code, 2, arguments)

@@ -225,16 +225,6 @@ class HelloClientTests(ProcessTestCase):
                     shell.stderr, rf"\A{name}: UNREACHABLE: .* raise the limit, with ulimit .*\n\Z"
                 )
 
-    def test_imports_only_what_it_needs(self) -> None:
-        port = self.daemon().port()
-        client = run(
-            "hello-client", f"--port={port}", env={**os.environ, "PYTHONPROFILEIMPORTTIME": "1"}
-        )
-        imported = {line.rpartition("|")[2].strip() for line in client.stderr.splitlines()}
-        self.assertIn("hello_service.client", imported)
-        for module in ("hello_service.fetch", "h11", "twisted.web.client", "webbrowser"):
-            self.assertNotIn(module, imported)
-
     def test_version(self) -> None:
         self.assertEqual(run("hello-client", "--version").stdout, f"hello_service {__version__}\n")
 

@@ -12,6 +12,7 @@ from tempfile import TemporaryDirectory, TemporaryFile
 from typing import Any, BinaryIO
 
 import tqdm
+from OpenSSL import SSL
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.error import ConnectionLost, ConnectionRefusedError, NoRouteError
@@ -577,7 +578,7 @@ class TroubleTests(CommandTestCase):
             (b"SSH-2.0-x\r\n", "begins with 'SSH-2.0-x' and looks like SSH: check the port."),
             (b"220 mail\r\n250 ok\r\n", "begins with '220 mail' and looks like SMTP or FTP"),
             (b"\x15\x03\x01", "ask for https://"),
-            (b"junk\x1b", "begins with 'junk\\\\x1b': check the port"),
+            (b"junk\x1b", "begins with 'junk\\x1b': check the port"),
         ):
             command = self.start(URL)
             self.answered(command, banner, close=False)
@@ -599,16 +600,27 @@ class TroubleTests(CommandTestCase):
         self.assert_trouble(command, Trouble.RESET, "inside the head")
         self.assertEqual(self.printed(), b"HTTP/1.1 200 OK\nA: b\nB\n")
 
-    def test_tls(self) -> None:
-        """No TLS."""
+    def shake_hands(self) -> Deferred[int]:
+        """Begin to fetch by https; return the command, C{self.peer} being in the handshake."""
         command = self.start("https://192.0.2.1/")
         factory: Any = self.reactor.tcpClients[-1][2]
-        exchange: Any = factory.buildProtocol(V4)
-        exchange.transport = object()
-        exchange._connected = True
-        self.peer = exchange
+        self.peer = factory.buildProtocol(V4)
+        self.peer.transport = object()
+        self.peer._connected = True
+        return command
+
+    def test_tls(self) -> None:
+        """No TLS."""
+        command = self.shake_hands()
+        error = SSL.Error([("SSL routines", "", "wrong version number")])
+        self.peer.connectionLost(Failure(error))
+        self.assert_trouble(command, Trouble.TLS, "192.0.2.1", "ask for http://")
+
+    def test_handshake_cut(self) -> None:
+        """The connection ends before TLS is agreed on: the peer or the network, not TLS."""
+        command = self.shake_hands()
         self.reset()
-        self.assert_trouble(command, Trouble.TLS, "certificates")
+        self.assert_trouble(command, Trouble.RESET, "during the TLS handshake", "try again")
 
     def test_size(self) -> None:
         """More than is wanted."""
@@ -686,9 +698,12 @@ class TroubleTests(CommandTestCase):
         self.assertIn("3 bytes) is in 'page.part'", self.said())
 
     def test_no_name_for_tls(self) -> None:
-        """A name that Twisted checks no certificate for."""
-        command = self.start("https://r3---sn-a.example/")
-        self.assert_trouble(command, Trouble.TLS, "'r3---sn-a.example'")
+        """An address in an odd spelling, which no certificate is for; also behind a redirect."""
+        command = self.start("https://0x7f.1/")
+        self.assert_trouble(command, Trouble.TLS, "'0x7f.1' is a number", "like 127.0.0.1")
+        command = self.start("--follow", URL)
+        self.answered(command, b"HTTP/1.1 302 Found\r\nLocation: https://0/\r\n\r\n")
+        self.assert_trouble(command, Trouble.TLS, "'0' is a number", "like 127.0.0.1")
 
     def test_broken_pipe(self) -> None:
         """Nobody reads."""

@@ -296,20 +296,41 @@ class HelloFetchTests(ProcessTestCase):
         opened = (self.folder / "opened").read_text()
         self.assertRegex(opened, r"\Afile:///.*/index\.html\n\Z")
 
-    def test_https(self) -> None:
-        """https is verified by the platform's certificates."""
+    def serve_https(self, name: str) -> tuple[str, dict[str, str]]:
+        """Serve by TLS, under a name; return the URL, and an environment that trusts it."""
         pem = self.folder / "pem"
-        pem.write_bytes(certificate_pem("localhost"))
+        pem.write_bytes(certificate_pem(name))
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(pem)
         self.server.socket = context.wrap_socket(self.server.socket, server_side=True)
         url = f"https://localhost:{self.server.server_port}"
-        done = self.fetch(url, env={**os.environ, "SSL_CERT_FILE": str(pem)})
+        return url, {**os.environ, "SSL_CERT_FILE": str(pem)}
+
+    def test_https(self) -> None:
+        """https is verified by the platform's certificates."""
+        url, trusting = self.serve_https("localhost")
+        done = self.fetch(url, env=trusting)
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertEqual((self.folder / "index.html").read_bytes(), PAGE)
         done = self.fetch(url)
         self.assertEqual(done.returncode, 9)
-        self.assertRegex(done.stderr, r"\Ahello-fetch: TLS: localhost.*verify failed.*\.\n\Z")
+        self.assertRegex(
+            done.stderr, r"\Ahello-fetch: TLS: localhost.*self-signed, and not.*\.\n\Z"
+        )
+
+    def test_https_of_another(self) -> None:
+        """A certificate for another host is one line, and nothing is saved."""
+        url, trusting = self.serve_https("good.example")
+        done = self.fetch(url, env=trusting)
+        self.assertEqual((done.returncode, done.stdout), (9, ""))
+        place = url.removeprefix("https://")
+        self.assertEqual(
+            done.stderr,
+            f"hello-fetch: TLS: {place}: the certificate is for 'good.example', not for"
+            " 'localhost': use a name that it has, or tell whoever runs the server."
+            " See docs/errors.md#tls.\n",
+        )
+        self.assertFalse((self.folder / "index.html").exists())
 
     def test_module(self) -> None:
         """Without TLS installed, https says what to install."""

@@ -179,12 +179,12 @@ class EndpointTests(FetchTestCase):
     """The caller's own endpoints."""
 
     def test_used(self) -> None:
-        """An endpoint makes the connection, to https as well."""
+        """An endpoint makes the connection."""
         endpoints = Endpoints(TCP4ClientEndpoint(self.reactor, "127.0.0.1", 8080))
-        answer = self.agent(endpoints).request(b"GET", b"https://h:444/a?b")
+        answer = self.agent(endpoints).request(b"GET", b"http://h:444/a?b")
         transport = self.connect()
         self.assertIn(b"Host: h:444\r\n", transport.value())
-        self.assertEqual(endpoints.uris[0].toBytes(), b"https://h:444/a?b")
+        self.assertEqual(endpoints.uris[0].toBytes(), b"http://h:444/a?b")
         self.peer._wrappedProtocol.dataReceived(b"HTTP/1.1 204 No Content\r\n\r\n")
         response = self.response(answer)
         self.assertIsNone(response.wire.times.resolved)

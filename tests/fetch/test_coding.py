@@ -111,6 +111,17 @@ class DamageTests(SynchronousTestCase):
         self.assert_undone(["deflate", "gzip"], outer, b"hello", "its gzip is damaged")
 
 
+class EndTests(SynchronousTestCase):
+    """Where a page ends."""
+
+    def test_behind(self) -> None:
+        """What follows the last member is no part of the page, and no damage."""
+        for pieces in splits(gzip.compress(b"hel") + gzip.compress(b"lo") + b"\0\x1f"):
+            self.assertEqual(undone(["gzip"], pieces), (b"hello", ""))
+        for pieces in splits(zlib.compress(b"hello") + b"\x78more"):
+            self.assertEqual(undone(["deflate"], pieces), (b"hello", ""))
+
+
 class PieceTests(SynchronousTestCase):
     """Pieces have a limit."""
 
@@ -124,3 +135,10 @@ class PieceTests(SynchronousTestCase):
                 self.assertEqual(b"".join(pieces), bytes(length))
                 self.assertLessEqual(max(map(len, pieces)), PIECE)
                 self.assertEqual(undone([name], [body]), (bytes(length), ""))
+
+    def test_last_bytes(self) -> None:
+        """Input that is taken up before its last bytes are given gives them."""
+        for length in range(PIECE + 1, PIECE + 300, 13):
+            coder = zlib.compressobj(9, wbits=-15)
+            body = coder.compress(bytes(length)) + coder.flush()
+            self.assertEqual(undone(["deflate"], [body]), (bytes(length), ""))

@@ -125,6 +125,7 @@ class ResponseTests(FetchTestCase):
         """A peer that takes no note of our close is not waited for."""
         self.fetched(HEAD + b"hello")
         self.assertTrue(self.transport.disconnecting)
+        self.assertFalse(self.transport.disconnected)
         self.reactor.advance(LINGER)
         self.assertTrue(self.transport.disconnected)
 
@@ -355,21 +356,25 @@ class PauseTests(TroubleTestCase):
             self.assertEqual((len(body.reasons), response.wire.excess), (1, 0))
 
     def test_stopped(self) -> None:
-        """A response that was given up neither reads on nor stops reading."""
-        log = Log()
-        response = self.fetched(HEAD + b"he", observer=log)
-        body = self.body_of(response)
-        response.pauseProducing()
-        response.stopProducing()
-        del log.events[:]
-        response.resumeProducing()
-        response.pauseProducing()
-        self.assertEqual(log.events, [])
-        self.assertEqual(self.transport.producerState, "paused")
-        self.reset()
-        self.assertEqual((log.events, body.reasons), (["lost"], []))
-        response.resumeProducing()
-        self.assertIsInstance(self.broken(response, body), Abandoned)
+        """A response that was given up neither reads on nor stops reading; it is closed once."""
+        for before, after in (
+            (RawResponse.pauseProducing, RawResponse.resumeProducing),
+            (RawResponse.resumeProducing, RawResponse.pauseProducing),
+            (RawResponse.resumeProducing, RawResponse.stopProducing),
+        ):
+            log = Log()
+            response = self.fetched(HEAD + b"he", observer=log)
+            body = self.body_of(response)
+            before(response)
+            response.stopProducing()
+            state = self.transport.producerState
+            del log.events[:]
+            after(response)
+            self.assertEqual(self.transport.producerState, state)
+            self.reset()
+            response.resumeProducing()
+            self.assertEqual(log.events, ["lost"])
+            self.assertIsInstance(self.broken(response, body), Abandoned)
 
     def test_stop_at_the_end(self) -> None:
         """A consumer that stops when it gets the last piece has stopped."""
@@ -528,7 +533,8 @@ class TroubleTests(TroubleTestCase):
         response = self.fetched(CLOSED + b"hello", max_size=4)
         body = self.body_of(response)
         self.assertIsInstance(self.broken(response, body), BodyTooLarge)
-        self.assertEqual(body.data, b"hell")
+        self.peer.dataReceived(b"!")
+        self.assertEqual((body.data, response.wire.excess), (b"hell", 0))
 
     def test_cancelled(self) -> None:
         """A request can be cancelled while connecting and while waiting."""

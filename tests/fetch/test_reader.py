@@ -454,6 +454,13 @@ class ChunkTests(EverySplit):
             rest = (good + bad).removeprefix(b"\r\n")
             self.assertEqual((body, reader.rest, reader.partial_head), (b"hi", rest, b""))
 
+    def test_no_chunk_expected(self) -> None:
+        """What stands in place of trailers never was a part of the body."""
+        for trailers in (b"", b"A: b", b"no colon\r\n\r\n"):
+            reader = ResponseReader()
+            reader.feed(CHUNKED + b"0\r\n" + trailers)
+            self.assertEqual(reader.rest, b"")
+
     def test_words(self) -> None:
         """The sentence says what came in place of a chunk size."""
         for stream, words in (
@@ -517,7 +524,7 @@ class ChunkTests(EverySplit):
         line = b"2;" + b"a" * (CHUNK_LINE_LIMIT - 2)
         rest = b"\r\nhi\r\n0\r\n\r\n"
         self.assertIsNone(read([CHUNKED + line + rest]).error)
-        for stream in (line + b"a" + rest, line + b"a"):
+        for stream in (line + b"a" + rest, line + b"a", line + b"a\0" + rest):
             self.assertIs(read([CHUNKED + stream]).error, ChunkLineTooLong)
             self.assertIs(read([CHUNKED, stream[:9], stream[9:]]).error, ChunkLineTooLong)
         self.assertIsNone(read([CHUNKED, line + rest[:1], rest[1:]]).error)
