@@ -88,7 +88,7 @@ def on_reactor(name: str, url: str, count: int, at_once: int) -> float:
     from twisted.internet.task import react
     from twisted.web.client import Agent, readBody
 
-    from hello_service.fetch.agent import RawAgent
+    from hello_service.fetch import RawAgent
 
     if name == "treq":
         import treq

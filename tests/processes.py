@@ -57,6 +57,17 @@ def run(*command: str, **options: object) -> subprocess.CompletedProcess[str]:
     )
 
 
+def full_pipe() -> tuple[int, int]:
+    """Make a pipe without room, and with a writing end that does not wait; return both ends."""
+    read, write = os.pipe()
+    os.set_blocking(write, False)
+    try:
+        while True:
+            os.write(write, bytes(4096))
+    except BlockingIOError:
+        return read, write
+
+
 def wait_for_end(pid: int) -> None:
     """Wait until a process that is not our child has ended."""
     try:
@@ -153,6 +164,11 @@ class ProcessTestCase(SynchronousTestCase):
 
     def setUp(self) -> None:
         self.folder = Path(self.enterContext(TemporaryDirectory()))
+
+    def heed_ctrl_c(self) -> None:
+        """Have the processes of this test take SIGINT, even if our own parent ignores it."""
+        before = signal.signal(signal.SIGINT, signal.default_int_handler)
+        self.addCleanup(signal.signal, signal.SIGINT, before)
 
     def daemon(self, *arguments: str, command: tuple[str, ...] = TWISTD) -> Daemon:
         """Start a daemon that ends with the test at the latest."""

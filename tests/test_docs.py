@@ -19,7 +19,7 @@ from twisted.python.reflect import namedAny
 from twisted.trial.unittest import SkipTest, SynchronousTestCase
 
 from hello_service import ERRORS_PAGE
-from hello_service.cli import client
+from hello_service.cli import client_options
 from hello_service.cli.fetch_options import parse_options
 from hello_service.cli.trouble import Trouble
 from hello_service.daemon.listening import Obstacle
@@ -202,7 +202,7 @@ class DocumentTests(SynchronousTestCase):
     def test_options(self) -> None:
         for name, text in (
             ("running", str(Options())),
-            ("client", command_help(client.parse)),
+            ("client", command_help(client_options.parse_options)),
             ("fetching", command_help(parse_options)),
         ):
             told = options_in((ROOT / "docs" / f"{name}.md").read_text())
@@ -242,7 +242,7 @@ class ErrorsPageTests(SynchronousTestCase):
         for program, *arguments in typed:
             match program:
                 case "hello-client":
-                    client.parse(arguments)
+                    client_options.parse_options(arguments)
                 case "hello-fetch":
                     parse_options(arguments)
                 case _:
