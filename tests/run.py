@@ -16,11 +16,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 # pytest leaves these two to trial: they take the longest, in processes that are not measured.
-NOT_MEASURED = ("tests/live/test_package.py", "tests/uvloop_reactor/test_twisted_suite.py")
-ON_BOTH_REACTORS = tuple(
-    f"tests/live/test_{name}.py"
-    for name in ("twistd", "tutorial", "load", "limits", "logs", "stopping")
-)
+PACKAGE, TWISTED_SUITE = "tests/live/test_package.py", "tests/uvloop_reactor/test_twisted_suite.py"
 PYTEST = ("-m", "pytest", "-p", "no:twisted", "--numprocesses=2", "--quiet")
 
 
@@ -38,12 +34,12 @@ def python(*arguments: str, **environment: str) -> Step:
 STEPS = (
     Step(("make", "--no-print-directory", "lint")),
     python("-m", "coverage", "erase"),
-    python("-m", "coverage", "run", *PYTEST, *(f"--ignore={path}" for path in NOT_MEASURED)),
+    python("-m", "coverage", "run", *PYTEST, f"--ignore={PACKAGE}", f"--ignore={TWISTED_SUITE}"),
     python("-m", "coverage", "combine", "--quiet"),
     python("-m", "coverage", "report"),
     python("-W", "error::ResourceWarning", "-m", "twisted.trial", "--jobs=2", "tests"),
     python("-m", "pytest", "--quiet", "tests/sockets"),
-    python(*PYTEST, *ON_BOTH_REACTORS, TEST_REACTOR="uvloop"),
+    python(*PYTEST, f"--ignore={PACKAGE}", "tests/live", TEST_REACTOR="uvloop"),
     python("-m", "pytest", "--quiet", "-p", "tests.sockets_on_uvloop", "tests/sockets"),
 )
 
