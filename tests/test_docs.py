@@ -194,6 +194,12 @@ class DocumentTests(SynchronousTestCase):
             english = twin.with_name(twin.name.replace(".zh-CN", ""))
             self.assertEqual(code(english.read_text()), code(twin.read_text()), twin.name)
 
+    def test_files_are_where_the_pages_say(self) -> None:
+        for page in DOCUMENTS:
+            for path in re.findall(r"`((?:\w+/)+\w+\.py)`", page.read_text()):
+                found = [folder / path for folder in (ROOT, ROOT / "hello_service")]
+                self.assertTrue(any(map(Path.exists, found)), f"{page.name}: {path}")
+
     def test_names_can_be_imported(self) -> None:
         for page in DOCUMENTS:
             for name in set(re.findall(r"hello_service(?:\.[A-Za-z_]+)+", page.read_text())):
