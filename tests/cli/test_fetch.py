@@ -235,7 +235,7 @@ class CodingTests(CommandTestCase):
         for body in (b"<html>", b"5\r\nhello<html>", b"5\r\nhello\r\n<html>"):
             command = self.start(URL)
             self.answered(command, head("Transfer-Encoding: chunked") + body, close=False)
-            self.assert_trouble(command, Trouble.PROTOCOL, "page.part")
+            self.assert_trouble(command, Trouble.PROTOCOL, " '<html>", "page.part")
             kept = self.files()["page.part"]
             self.assertTrue(kept.endswith(b"<html>"), kept)
             self.assertEqual(kept.startswith(b"hello"), b"hello" in body)
