@@ -81,7 +81,7 @@ class Command:
             await self._save(response)
 
     def _untouched(self) -> str:
-        if os.path.lexists(self._name):
+        if self._name != "-" and os.path.lexists(self._name):
             return f"{self._name!r} is left as it was"
         return "nothing is saved"
 

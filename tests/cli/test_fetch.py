@@ -418,9 +418,11 @@ class RedirectTests(CommandTestCase):
 
     def test_printed(self) -> None:
         """On standard output nothing is replaced: what comes with a redirect is shown."""
+        Path("-").write_bytes(b"no output")
         self.fetch_page("-o", "-", URL, answer=self.MOVED + b"hi")
         self.assertEqual(self.printed(), b"hi")
         self.assertIn("302 means", self.said())
+        self.assertIn("; nothing is saved.\n", self.said())
 
     def test_failed(self) -> None:
         """--fail takes a redirect that is not followed for a failure, but not 304."""
@@ -760,11 +762,12 @@ class NoPageTests(CommandTestCase):
                 self.assert_untouched(str(error))
 
     def test_interim(self) -> None:
-        """An interim answer that nothing follows is no page."""
-        command = self.start(URL)
-        self.answered(command, head(status="100 Continue"))
-        self.assert_trouble(command, Trouble.RESET)
-        self.assertEqual(self.files(), {"page": b"old"})
+        """An interim answer that nothing follows is no page, nor is a switch of protocols."""
+        for status, trouble in (("100 Continue", Trouble.RESET), ("101 X", Trouble.PROTOCOL)):
+            command = self.start(URL)
+            self.answered(command, head(status=status))
+            self.assert_trouble(command, trouble)
+            self.assertEqual(self.files(), {"page": b"old"})
 
 
 class ExcessTests(CommandTestCase):
