@@ -595,6 +595,12 @@ class TroubleTests(CommandTestCase):
         self.assert_trouble(command, Trouble.PROTOCOL, "Content-Length", "server's fault")
         self.assertEqual(self.printed(), head(status="103 Early") + refused)
 
+    def test_names_as_they_came(self) -> None:
+        """A header that is refused is named as the server wrote it."""
+        command = self.start(URL)
+        self.answered(command, head("X Y: 1"), close=False)
+        self.assert_trouble(command, Trouble.PROTOCOL, "'X Y'")
+
     def test_part_of_a_head(self) -> None:
         """What came of a head that is never whole is shown; a sentence begins a line."""
         command = self.start(URL, terminal=True)
@@ -629,6 +635,7 @@ class TroubleTests(CommandTestCase):
         command = self.start("--max-size", "4", URL)
         self.answered(command, PAGE, close=False)
         self.assert_trouble(command, Trouble.SIZE, "more than 4 bytes", "--max-size")
+        self.assertEqual(self.files(), {})
 
     def test_status(self) -> None:
         """--fail takes 4xx and 5xx for failures; without it they are pages."""
