@@ -744,6 +744,13 @@ class NoPageTests(CommandTestCase):
                 self.assertTrue(sentence.startswith(f"hello-fetch: {status[:3]} means"))
                 self.assert_untouched(sentence)
 
+    def test_quiet(self) -> None:
+        """--quiet leaves out what is no surprise, and not that a redirect is not followed."""
+        self.fetch_page("-q", URL, answer=head(status="304 Not Modified"))
+        self.assertEqual(self.said(), "")
+        self.fetch_page("-q", URL, answer=head("Location: /a", status="302 Found"))
+        self.assert_untouched(self.said())
+
     def test_redirects(self) -> None:
         """Nor is any redirect that is not followed, whatever its status and its Location."""
         for location in ((), ("Location: ",), ("Location: #a",), ("Location: /a",)):
