@@ -3,7 +3,6 @@
 import errno
 import fcntl
 import os
-import re
 import select
 import stat
 import sys
@@ -15,17 +14,17 @@ from urllib.parse import unquote
 NAME_LIMIT = 200
 """Bytes of a name taken from a URL: file systems take 255, and C{.part} has to fit."""
 
-_UNWANTED = re.compile(r"[/\\\x00-\x1f\x7f-\x9f]|^[.-]")
-
 
 def name_from_target(target: str) -> str:
     """Return the name of a file in this folder for a URL's path and query.
 
     It is the path's last segment, or C{index.html}. It is never hidden, never an option, and has
-    nothing in it that leads elsewhere or that drives a terminal.
+    nothing in it that leads elsewhere, drives a terminal, or is not seen.
     """
-    segment = target.partition("?")[0].rpartition("/")[2]
-    name = _UNWANTED.sub("_", unquote(segment, errors="replace"))
+    segment = unquote(target.partition("?")[0].rpartition("/")[2], errors="replace")
+    name = "".join(c if c.isprintable() and c not in "/\\" else "_" for c in segment)
+    if name[:1] in (".", "-"):
+        name = f"_{name[1:]}"
     encoding = sys.getfilesystemencoding()
     encoded = name.encode(encoding, "replace")[:NAME_LIMIT]
     return encoded.decode(encoding, "ignore") or "index.html"
