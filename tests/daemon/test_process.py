@@ -5,8 +5,9 @@ import sys
 from io import StringIO
 from typing import TextIO
 
-from twisted.internet.testing import MemoryReactorClock
-from twisted.logger import capturedLogs, formatEvent
+from twisted.application.service import Application, IServiceCollection
+from twisted.internet.testing import EventLoggingObserver, MemoryReactorClock
+from twisted.logger import ILogObserver, capturedLogs, formatEvent
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -23,13 +24,16 @@ class ProcessServiceTests(SynchronousTestCase):
         self.stderr = StringIO()
         self.endpoint = SlowEndpoint()
 
-    def service(self, stderr: TextIO | None = None) -> ProcessService:
+    def service(
+        self, stderr: TextIO | None = None, observer: ILogObserver | None = None
+    ) -> ProcessService:
         """Make a service that listens on the endpoint."""
         return ProcessService(
             self.reactor,
             EchoFactory(self.reactor),
             inherited=[("here", self.endpoint)],
             stderr=stderr or self.stderr,
+            observer=observer,
         )
 
     def break_endpoint(self) -> None:
@@ -61,6 +65,14 @@ class ProcessServiceTests(SynchronousTestCase):
             self.assertIn("broken", str(self.assertRaises(CannotStart, service.startService)))
             with open(os.devnull, "w") as nowhere:  # for what is still buffered
                 os.dup2(nowhere.fileno(), full.fileno())
+
+    def test_the_application_logs_to_its_observer(self) -> None:
+        for observer in (EventLoggingObserver(), None):
+            service = self.service(observer=observer)
+            application = Application("echo")
+            service.setServiceParent(application)
+            self.assertIs(application.getComponent(ILogObserver), observer)
+            self.assertIs(service.parent, IServiceCollection(application))
 
     def test_ends_the_process_as_twistd_and_the_interpreter_expect(self) -> None:
         self.assertTrue(issubclass(CannotStart, Exception))
