@@ -30,18 +30,23 @@ def not_empty(text: str) -> str:
 
 
 def positive_seconds(text: str) -> float:
-    """Read a time of more than 0 seconds."""
-    if number := seconds(text):
+    """Read a time of more than 0 seconds, as long as it ends."""
+    number = _number(text)
+    if 0 < number < math.inf:
         return number
     raise BadValue(f"{text!r} is not a number of seconds above 0.")
 
 
 def seconds(text: str) -> float:
     """Read a time of 0 seconds or more, as long as it ends."""
-    try:
-        number = float(text)
-    except ValueError:
-        number = math.nan
+    number = _number(text)
     if 0 <= number < math.inf:
         return number
     raise BadValue(f"{text!r} is not a number of seconds, 0 or more.")
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan

@@ -1,6 +1,9 @@
 """Connections for tests, which end when they are told to, or not."""
 
+from twisted.internet.testing import StringTransport
+
 from hello_service.daemon.connections import Connections
+from hello_service.daemon.protocol import DaemonFactory, DaemonProtocol
 
 
 class FakeConnection:
@@ -36,3 +39,37 @@ class FakeConnection:
 
     def end(self) -> None:
         self._connections.discard(self)
+
+
+class HalfCloseTransport(StringTransport):
+    """Also records each write, and a half-close."""
+
+    half_closed = False
+    bufferSize = 65536
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.writes: list[bytes] = []
+
+    def fileno(self) -> int:
+        return 10**6  # which is not open
+
+    def write(self, data: bytes) -> None:
+        self.writes.append(data)
+        super().write(data)
+
+    def loseWriteConnection(self) -> None:
+        self.half_closed = True
+
+
+class Echo(DaemonProtocol):
+    """Writes what it reads."""
+
+    def received(self, data: bytes) -> None:
+        self.write(data)
+
+
+class EchoFactory(DaemonFactory):
+    """Builds an `Echo` for each connection."""
+
+    protocol = Echo

@@ -17,30 +17,11 @@ from zope.interface import alsoProvides
 from zope.interface.verify import verifyObject
 
 from hello_service.conversation import LINE_TOO_LONG, READ_SIZE, Framing
-from hello_service.server import LINGER, HelloFactory, HelloProtocol
+from hello_service.daemon.protocol import LINGER
+from hello_service.server import HelloFactory, HelloProtocol
+from tests.connections import HalfCloseTransport
 
 PEER = IPv4Address("TCP", "127.0.0.1", 54321)
-
-
-class HalfCloseTransport(StringTransport):
-    """Also records each write, and a half-close."""
-
-    half_closed = False
-    bufferSize = 65536
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.writes: list[bytes] = []
-
-    def fileno(self) -> int:
-        return 10**6  # which is not open
-
-    def write(self, data: bytes) -> None:
-        self.writes.append(data)
-        super().write(data)
-
-    def loseWriteConnection(self) -> None:
-        self.half_closed = True
 
 
 class ServerTestCase(SynchronousTestCase):
@@ -292,7 +273,7 @@ class DelayTests(ServerTestCase):
         self.protocol.drain("shutdown")
         self.assertEqual(self.sent(), b"Welcome!Hello, Michael!")
         self.assertTrue(self.transport.half_closed)
-        self.assertEqual(self.clock.getDelayedCalls(), [])
+        self.assertEqual([call.getTime() for call in self.clock.getDelayedCalls()], [LINGER])
 
     def test_drained_during_the_wait_before_exit(self) -> None:
         self.protocol.dataReceived(b"exit")
@@ -361,14 +342,14 @@ class FactoryTests(SynchronousTestCase):
         self.assertIsNot(first, second)
 
     def test_knows_what_is_connected(self) -> None:
-        connections: set[HelloProtocol] = set()
-        protocol = HelloFactory(Clock(), connections=connections).buildProtocol(PEER)
-        self.assertEqual(connections, set())
+        factory = HelloFactory(Clock())
+        protocol = factory.buildProtocol(PEER)
+        self.assertEqual(set(factory.connections), set())
         protocol.makeConnection(StringTransport())
-        self.assertEqual(connections, {protocol})
+        self.assertEqual(set(factory.connections), {protocol})
         self.assertEqual(protocol.host, "127.0.0.1")
         protocol.connectionLost(Failure(ConnectionDone()))
-        self.assertEqual(connections, set())
+        self.assertEqual(set(factory.connections), set())
 
     def test_a_peer_without_an_ip_address(self) -> None:
         self.assertIsNone(HelloFactory(Clock()).buildProtocol(UNIXAddress(b"/run/hello")).host)

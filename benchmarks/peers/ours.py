@@ -13,7 +13,8 @@ install()
 from twisted.internet import reactor  # noqa: E402
 from twisted.logger import globalLogBeginner  # noqa: E402
 
-from hello_service.service import build  # noqa: E402
+from hello_service.daemon import DaemonService, Settings  # noqa: E402
+from hello_service.server import HelloFactory  # noqa: E402
 
 
 def tell_port(event: dict[str, object]) -> None:
@@ -22,7 +23,7 @@ def tell_port(event: dict[str, object]) -> None:
 
 
 framing = Framing.LINE if "lines" in sys.argv else Framing.STREAM
-service = build(reactor, port=0, framing=framing)
+service = DaemonService(reactor, HelloFactory(reactor, framing), Settings(port=0))
 globalLogBeginner.beginLoggingTo([tell_port], redirectStandardIO=False)
 service.startService()
 reactor.run()

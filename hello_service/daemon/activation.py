@@ -31,9 +31,12 @@ _MOST = 2**20  # what Linux lets a process have open, unless it is told otherwis
 
 
 def starting_environment() -> dict[str, str]:
-    """Return the environment that this process began with, as Linux keeps it; elsewhere, none."""
+    """Return the environment that this process began with, as Linux keeps it.
+
+    Elsewhere, or if this process may not read it, as one that is not dumpable (prctl(2)), none.
+    """
     environ = {}
-    with suppress(FileNotFoundError):
+    with suppress(OSError):
         for entry in Path("/proc/self/environ").read_bytes().split(b"\0"):
             name, _, value = os.fsdecode(entry).partition("=")
             environ[name] = value

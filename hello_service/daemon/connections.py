@@ -51,13 +51,17 @@ class Connections(MutableSet[AnyConnection]):
         self._waiting: list[Deferred[None]] = []
 
     def add(self, value: AnyConnection) -> None:
-        """Add one."""
+        """Add one, if it is not there."""
+        if value in self._open:
+            return
         self._open.add(value)
         if self._hosts is not None:
             self._hosts[_plain(value.host)] += 1
 
     def discard(self, value: AnyConnection) -> None:
-        """Take one out."""
+        """Take one out, if it is there."""
+        if value not in self._open:
+            return
         self._open.discard(value)
         if self._hosts is not None:
             host = _plain(value.host)

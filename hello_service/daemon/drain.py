@@ -55,10 +55,14 @@ class DrainingService(MultiService):
         self._listening.privilegedStartService()
 
     def startService(self) -> None:
-        """Start all services."""
+        """Start all services, or none: what keeps the last one from listening is raised."""
         self.draining = self._hurried = False
         super().startService()  # type: ignore[no-untyped-call]
-        self._listening.startService()
+        try:
+            self._listening.startService()
+        except Exception:
+            super().stopService()  # type: ignore[no-untyped-call]
+            raise
 
     def stopService(self) -> Deferred[None]:
         """Drain and stop all services.

@@ -3,10 +3,9 @@
 import errno
 import socket
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from enum import Enum
 from importlib.util import find_spec
-from typing import Any, TextIO
+from typing import Any
 
 from twisted.application.service import Service
 from twisted.internet.abstract import isIPv6Address
@@ -20,7 +19,6 @@ from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import (
     IListeningPort,
     IProtocolFactory,
-    IReactorCore,
     IStreamServerEndpoint,
 )
 from twisted.internet.tcp import makeBinding
@@ -40,14 +38,8 @@ class Obstacle(Enum):
     OTHER = "cannot-listen"
 
 
-class CannotStart(SystemExit, Exception):
-    """The service cannot start, and the sentence that says why has been written.
-
-    An C{Exception} to twistd, so that it removes its pidfile and tells the waiting parent of a
-    daemon; a C{SystemExit} of status 1 to the interpreter, so that there is no traceback.
-    """
-
-    code = 1
+class CannotListen(Exception):
+    """One sentence about a place that cannot be listened on."""
 
 
 def server_endpoint(
@@ -134,59 +126,55 @@ def _explain_listening(place: str, error: BaseException | None) -> tuple[Obstacl
 
 
 class ListeningService(Service):
-    """Listens on every endpoint, privileged where there is a difference, or ends the process.
+    """Listens on every endpoint, privileged where there is a difference.
 
     @param endpoints: the names that messages give them, and what to listen on.
     @param listening: called with each port once it listens.
-    @param stderr: where a start that fails is explained, closed once the service runs: a daemon
-        must not hold on to its terminal.
     @param ready: called once all of them listen.
+    @param failed: called with the L{CannotListen} of an endpoint that fails after the start.
     @param page: where each `Obstacle` is explained, for messages to name.
+    @ivar ports: those that listen, each with the name of its endpoint.
     """
 
     _log = Logger()
 
     def __init__(
         self,
-        reactor: IReactorCore,
         endpoints: Sequence[tuple[str, IStreamServerEndpoint]],
         factory: IProtocolFactory,
         listening: Callable[[IListeningPort], None],
-        stderr: TextIO | None = None,
         ready: Callable[[], object] = lambda: None,
+        failed: Callable[[CannotListen], object] = lambda _: None,
         page: str = "",
     ) -> None:
-        self._reactor = reactor
         self._endpoints = endpoints
         self._factory = factory
         self._listening = listening
-        self._stderr = stderr
         self._ready = ready
+        self._failed = failed
         self._page = page
-        self._ports: dict[Any, str] = {}  # all of Twisted's and ours can stop reading
+        self.ports: dict[Any, str] = {}  # all of Twisted's and ours can stop reading
         self._attempts: list[Deferred[None]] = []
-        self._sentence = ""
+        self._failure: CannotListen | None = None
 
     def privilegedStartService(self) -> None:
         """Listen on all endpoints.
 
-        @raises CannotStart: if one of them cannot; then none does.
+        @raises CannotListen: if one of them cannot; then none does.
         """
-        self._sentence = ""
+        self._failure = None
         for place, endpoint in self._endpoints:
             attempt = endpoint.listen(self._factory).addCallback(self._listen, place)
             self._attempts.append(attempt.addErrback(self._fail, place))
-            if self._sentence:
+            if self._failure:
                 self.stopService()
-                raise CannotStart(self._sentence)
+                raise self._failure
 
     def startService(self) -> None:
         """Listen, if C{privilegedStartService} has not been called."""
         if not self._attempts:
             self.privilegedStartService()
         super().startService()  # type: ignore[no-untyped-call]
-        if self._stderr:
-            self._stderr.close()
 
     def stopService(self) -> Deferred[None]:
         """Stop listening; what is connected stays so."""
@@ -194,7 +182,7 @@ class ListeningService(Service):
         attempts, self._attempts = self._attempts, []
         for attempt in attempts:
             attempt.cancel()
-        ports, self._ports = self._ports, {}
+        ports, self.ports = self.ports, {}
         stopping = [
             maybeDeferred(port.stopListening).addErrback(self._fail_to_stop, place)
             for port, place in ports.items()
@@ -203,19 +191,19 @@ class ListeningService(Service):
 
     def pause(self) -> int:
         """Accept no connections; those that come wait. Return from how many ports."""
-        for port in self._ports:
+        for port in self.ports:
             port.stopReading()
-        return len(self._ports)
+        return len(self.ports)
 
     def resume(self) -> None:
         """Accept connections again."""
-        for port in self._ports:
+        for port in self.ports:
             port.startReading()
 
     def _listen(self, port: IListeningPort, place: str) -> None:
-        self._ports[port] = place
+        self.ports[port] = place
         self._listening(port)
-        if len(self._ports) == len(self._endpoints):
+        if len(self.ports) == len(self._endpoints):
             self._ready()
 
     def _fail_to_stop(self, failure: Failure, place: str) -> None:
@@ -229,9 +217,6 @@ class ListeningService(Service):
             sentence += f" See {self._page}#{obstacle.value}."
         self._log.error("{sentence}", sentence=sentence)
         if self.running:
-            self._reactor.stop()
+            self._failed(CannotListen(sentence))
         else:
-            self._sentence = sentence
-            if self._stderr:
-                with suppress(OSError):  # it may be closed or full
-                    print(sentence, file=self._stderr, flush=True)
+            self._failure = CannotListen(sentence)

@@ -1,11 +1,9 @@
 """hello-client by C{tls:} against real servers on loopback."""
 
 import sys
-from contextlib import redirect_stdout
-from io import StringIO
 from ipaddress import ip_address
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, TemporaryFile
 from typing import Any, cast
 
 from cryptography import x509
@@ -13,12 +11,17 @@ from OpenSSL import SSL
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.endpoints import TCP4ClientEndpoint
 from twisted.internet.error import ConnectingCancelledError
+from twisted.internet.interfaces import IHandshakeListener
 from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase, TestCase
+from zope.interface import implementer
 
-from hello_service.cli.client import greet, parse
-from hello_service.cli.tls_endpoint import SecuredEndpoint, tls_endpoint
+from hello_service.cli.client import greet
+from hello_service.cli.client_options import parse_options
+from hello_service.cli.outlet import Console, Outlet
+from hello_service.cli.secured import SecuredEndpoint
+from hello_service.cli.tls_endpoint import tls_endpoint
 from hello_service.cli.trouble import Trouble, TroubleError
 from hello_service.fetch.tls import Handshake
 from hello_service.server import HelloFactory
@@ -27,6 +30,8 @@ from tests.certificates import Authority, dns, issue
 from tests.fetch.test_tls import Plain
 from tests.processes import PATIENCE, run
 from tests.tls_servers import TLSServer, lead_all_names_here
+
+SILENT = Console(Outlet(None, None), Outlet(None, None))
 
 
 class EndpointTestCase(TestCase):
@@ -52,10 +57,12 @@ class EndpointTestCase(TestCase):
     async def greet(self, host: str, port: int, *more: str, arguments: Any = ()) -> str:
         """Run the command; return what it prints."""
         place = ":".join(("tls", host, str(port), f"trustRoots={self.folder}", *more))
-        options = parse([f"--connect={place}", *arguments, "Michael"])
-        with redirect_stdout(StringIO()) as printed:
-            self.status = await greet(options, self.reactor)
-        return printed.getvalue()
+        options = parse_options([f"--connect={place}", *arguments, "Michael"])
+        with TemporaryFile() as printed:
+            console = Console(Outlet(self.reactor, printed.fileno()), Outlet(self.reactor, None))
+            self.status = await greet(options, self.reactor, console)
+            printed.seek(0)
+            return str(printed.read(), "utf-8")
 
     async def trouble(self, trouble: Trouble, host: str, port: int, *more: str, **kw: Any) -> str:
         """Run the command, which fails; return what it says after the place."""
@@ -120,6 +127,20 @@ class ServerTests(EndpointTestCase):
             await self.greet("a.example", server.port, *files)
             await server.end()
 
+    async def test_closed_after_the_handshake(self) -> None:
+        """A server that closes without a greeting is told as by TCP."""
+
+        @implementer(IHandshakeListener)
+        class Closing(Protocol):
+            def handshakeCompleted(self) -> None:
+                cast(Any, self.transport).loseConnection()
+
+        factory = Factory.forProtocol(Closing)
+        server = self.serve(x509.DNSName("a.example"), factory=factory)
+        said = await self.trouble(Trouble.RESET, "a.example", server.port)
+        self.assertIn("closed the connection before the greeting was whole", said)
+        await server.end()
+
     async def test_broken_later(self) -> None:
         """TLS that breaks once something has come is a connection that broke."""
 
@@ -164,7 +185,7 @@ class HandshakeTests(EndpointTestCase):
         plain = Plain()
         place = f"tls:a.example:{self.listen(plain)}"
         running = Deferred.fromCoroutine(
-            greet(parse([f"--connect={place}", "--timeout=0.3"]), self.reactor)
+            greet(parse_options([f"--connect={place}", "--timeout=0.3"]), self.reactor, SILENT)
         )
         error: Any = await self.assertFailure(running, TroubleError)
         self.assertIs(error.trouble, Trouble.TIMEOUT)
@@ -255,7 +276,9 @@ class DescriptionTests(EndpointTestCase):
 
     def test_ssl(self) -> None:
         """Twisted's older C{ssl:}, which checks no name unless told to, is not taken."""
-        running = Deferred.fromCoroutine(greet(parse(["--connect=ssl:h:1"]), self.reactor))
+        running = Deferred.fromCoroutine(
+            greet(parse_options(["--connect=ssl:h:1"]), self.reactor, SILENT)
+        )
         self.assertIn("write tls:HOST:PORT", str(self.failureResultOf(running, BadValue).value))
 
 
@@ -271,7 +294,7 @@ class ProcessTests(SynchronousTestCase):
         found = self.loaded(
             "from hello_service.cli import client",
             "from twisted.internet.testing import MemoryReactorClock",
-            "client._endpoint(MemoryReactorClock(), 'tcp:127.0.0.1:9999')",
+            "client.client_endpoint(MemoryReactorClock(), 'tcp:127.0.0.1:9999')",
             "strangers = ('hello_service.fetch', 'h11', 'twisted.web')",
             "print([name for name in sys.modules if name.startswith(strangers)])",
         )

@@ -6,7 +6,7 @@ from twisted.internet.address import IPv4Address, UNIXAddress
 from twisted.internet.interfaces import IAddress, ILoggingContext, IProtocolFactory
 from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.task import Clock
-from twisted.internet.testing import MemoryReactor, StringTransport
+from twisted.internet.testing import StringTransport
 from twisted.logger import capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
@@ -136,7 +136,7 @@ class NotedListening(ListeningService):
     """Notes what it is told."""
 
     def __init__(self) -> None:
-        super().__init__(MemoryReactor(), [], Factory(), lambda port: None)
+        super().__init__([], Factory(), lambda port: None)
         self.told: list[str] = []
 
     def pause(self) -> int:

@@ -5,7 +5,7 @@ import select
 import signal
 import socket
 
-from hello_service.server import LINGER
+from hello_service.daemon.protocol import LINGER
 from tests.certificates import tls_endpoint
 from tests.processes import PATIENCE, TWISTD, Daemon, ProcessTestCase
 

@@ -1,0 +1,290 @@
+"""The protocol that a daemon's own one builds on: half-close, backpressure, draining, lingering."""
+
+from collections.abc import MutableSet
+from fcntl import ioctl
+from sys import byteorder, intern
+from termios import TIOCOUTQ
+from time import time
+from typing import Any, ClassVar
+
+from twisted.internet.error import ConnectionDone
+from twisted.internet.interfaces import (
+    IAddress,
+    IConsumer,
+    IDelayedCall,
+    IFileDescriptor,
+    IHalfCloseableProtocol,
+    IHandshakeListener,
+    IPushProducer,
+    IReactorTime,
+    ISSLTransport,
+    ITCPTransport,
+)
+from twisted.internet.protocol import Protocol, ServerFactory, connectionDone
+from twisted.logger import LogLevel, globalLogPublisher
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from hello_service.address import address_text
+from hello_service.daemon.connections import Connections
+
+LINGER = 2.0
+"""Seconds that a peer has to close its side, once it has all of ours; what it still sends is thrown
+away. To close with bytes unread would reset the connection and take the last answers along."""
+
+
+ONE_FLIGHT = 4096
+"""Bytes that a system sends at once on any new connection (RFC 6928), and that any peer takes."""
+
+
+def _unsent(transport: Any) -> int:
+    """Return how many bytes the peer's system has not taken yet (tcp(7), SIOCOUTQ).
+
+    Where this cannot be told it is 0.
+    """
+    try:
+        return int.from_bytes(ioctl(transport.fileno(), TIOCOUTQ, b"0123"), byteorder)
+    except (OSError, AttributeError):
+        return 0
+
+
+class IConnection(ITCPTransport, IConsumer, IPushProducer, IFileDescriptor):
+    """What a stream transport is to its protocol, in one interface."""
+
+
+@implementer(IHalfCloseableProtocol, IHandshakeListener, IPushProducer)
+class DaemonProtocol(Protocol):
+    """One connection, which ends without losing an answer, however it ends.
+
+    A subclass says what it has to in `opened`, `received` and `ended`, answers by `write`, and ends
+    the connection by `close`. Nothing is read while the peer does not take its answers.
+
+    @cvar ACCEPTED: what the log says of a new connection.
+    @cvar CLOSED: what it says of one that is over.
+    @ivar host: the peer's IP address; C{None} where it has none.
+    @ivar started: when the connection was made, by the clock.
+    @ivar bytes_in: how many bytes have been read.
+    @ivar bytes_out: how many bytes have been written.
+    @ivar answering: whether an answer is to come that waits for nobody but us, see `hold`.
+    @ivar closing: whether nothing more is answered.
+    @ivar reason: why it ends, a word for the log; if empty, the log says C{end} or C{lost}.
+    """
+
+    ACCEPTED: ClassVar = "Connection from {peer}."
+    CLOSED: ClassVar = "Connection from {peer} closed."
+
+    transport: IConnection
+    started = 0.0
+    bytes_in = 0
+    bytes_out = 0
+    answering = False
+    closing = False
+    reason = ""
+
+    _namespace = f"{__name__}.DaemonProtocol"
+    _local = ""
+    _tls = False
+    _opened = False
+    _congested = False
+    _lingering: IDelayedCall | None = None
+
+    def __init__(
+        self,
+        clock: IReactorTime,
+        peer: IAddress | None,
+        connections: "MutableSet[Any]",
+    ) -> None:
+        self.clock = clock
+        self.host: str | None = getattr(peer, "host", None)
+        self._peer = address_text(peer)
+        self._connections = connections
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        cls._namespace = f"{cls.__module__}.{cls.__qualname__}"
+
+    # What a subclass fills in
+
+    def opened(self) -> None:
+        """Say the first word, if it is ours. Over TLS, the handshake is done."""
+
+    def received(self, data: bytes) -> None:
+        """Take what one read returned."""
+
+    def ended(self) -> None:
+        """Write what is still owed: the peer has sent its last byte. The close comes by itself."""
+
+    def flush(self) -> None:
+        """Write at once what waits to be written: the connection is about to be closed."""
+
+    def account(self) -> dict[str, object]:
+        """Return what the log is to tell of a closed connection besides the usual."""
+        return {}
+
+    # What a subclass calls
+
+    def write(self, data: bytes) -> None:
+        """Send bytes."""
+        self.bytes_out += len(data)
+        self.transport.write(data)
+
+    def hold(self) -> None:
+        """Read no further until `release`: an answer is under way."""
+        self.answering = True
+        self.transport.pauseProducing()
+
+    def release(self) -> None:
+        """Read on."""
+        self.answering = False
+        if not self._congested:
+            self.transport.resumeProducing()
+
+    def close(self, reason: str = "", peer_is_done: bool = False) -> None:
+        """Send what is written and end of stream; close once the peer has closed its side.
+
+        It has `LINGER` for that from when it has taken all of ours; what it sends is thrown away.
+
+        @param reason: a word for the log.
+        @param peer_is_done: whether the peer has said that it sends nothing more. Then it is not
+            waited for, unless what it has not taken yet would be lost if it sends all the same.
+        """
+        if self.closing:
+            return
+        self.closing = True
+        self.answering = False
+        self.reason = reason
+        self.transport.unregisterProducer()
+        if peer_is_done and not self._tls and self._has_little_under_way():
+            self.transport.loseConnection()
+            return
+        if self._tls or not self._congested:
+            self.transport.resumeProducing()  # to see the peer's own close
+        if self._tls:
+            self.transport.loseConnection()
+        else:
+            self.transport.loseWriteConnection()
+        self._linger()
+
+    # What the daemon calls, see connections.py
+
+    def drain(self, reason: str) -> None:
+        """Send what is owed, without any wait, then close.
+
+        @param reason: a word for the log.
+        """
+        if not self._opened:  # in its TLS handshake
+            self.abort(reason)
+            return
+        self.flush()
+        self.close(reason)
+
+    def abort(self, reason: str = "aborted") -> None:
+        """Close at once, by a reset."""
+        self.closing = True
+        self.reason = reason
+        self.transport.abortConnection()
+
+    # What the transport calls
+
+    def connectionMade(self) -> None:
+        self.started = self.clock.seconds()
+        self._local = intern(address_text(self.transport.getHost()))  # the same for most
+        self._connections.add(self)
+        self._tell(self.ACCEPTED, event="accepted", peer=self._peer, local=self._local)
+        self._tls = ISSLTransport.providedBy(self.transport)
+        if not self._tls:
+            self._open()
+
+    def handshakeCompleted(self) -> None:
+        """Begin over TLS: sooner, what is said would wait, and congestion stop the handshake."""
+        self._open()
+
+    def dataReceived(self, data: bytes) -> None:
+        self.bytes_in += len(data)
+        if not self.closing:
+            self.received(data)
+
+    def readConnectionLost(self) -> None:
+        if not self.closing:
+            self.ended()
+            self.closing = True
+            self.transport.unregisterProducer()
+        self.transport.loseConnection()
+
+    def writeConnectionLost(self) -> None:
+        self.transport.resumeProducing()
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        if self._lingering and self._lingering.active():
+            self._lingering.cancel()
+        self._tell(
+            self.CLOSED,
+            event="closed", peer=self._peer, local=self._local,
+            started=self.started, duration=round(self.clock.seconds() - self.started, 6),
+            **self.account(), bytes_in=self.bytes_in, bytes_out=self.bytes_out,
+            reason=self.reason or ("end" if reason.check(ConnectionDone) else "lost"),
+        )  # fmt: skip
+        self._connections.discard(self)
+
+    def pauseProducing(self) -> None:
+        self._congested = True
+        self.transport.pauseProducing()
+
+    def resumeProducing(self) -> None:
+        self._congested = False
+        if not self.answering:
+            self.transport.resumeProducing()
+
+    def stopProducing(self) -> None:
+        """The connection is lost: C{connectionLost} says so, too."""
+
+    def _open(self) -> None:
+        self._opened = True
+        self.transport.registerProducer(self, True)
+        self.opened()
+
+    def _has_little_under_way(self) -> bool:
+        # The transport may hold what was written since the reactor last turned.
+        return self.bytes_out <= ONE_FLIGHT and not _unsent(self.transport)
+
+    def _linger(self) -> None:
+        unsent = _unsent(self.transport)
+        self._lingering = self.clock.callLater(LINGER, self._stop_lingering, unsent)
+
+    def _stop_lingering(self, before: int) -> None:
+        if before or _unsent(self.transport):
+            self._linger()
+        elif self._tls:
+            self.transport.abortConnection()
+        else:
+            self.transport.loseConnection()
+
+    def _tell(self, text: str, **fields: object) -> None:
+        """Log an event, for a fifth of the time that C{Logger.info} takes."""
+        globalLogPublisher(
+            {
+                "log_level": LogLevel.info,
+                "log_namespace": self._namespace,
+                "log_format": text,
+                "log_time": time(),
+                **fields,
+            }
+        )
+
+
+class DaemonFactory(ServerFactory):
+    """Builds the C{protocol}, a `DaemonProtocol`, for each connection.
+
+    @ivar clock: what times the waits, usually the reactor.
+    @ivar connections: those that are open.
+    """
+
+    noisy = False
+    protocol: type[DaemonProtocol] = DaemonProtocol
+
+    def __init__(self, clock: IReactorTime) -> None:
+        self.clock = clock
+        self.connections: Connections[Any] = Connections()
+
+    def buildProtocol(self, addr: IAddress | None) -> DaemonProtocol:
+        return self.protocol(self.clock, addr, self.connections)

@@ -1,0 +1,131 @@
+"""A daemon as a service that any Twisted program can embed: it leaves the process alone."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from twisted.internet.abstract import isIPv6Address
+from twisted.internet.endpoints import quoteStringArgument
+from twisted.internet.interfaces import IListeningPort, IStreamServerEndpoint
+from twisted.logger import Logger
+
+from hello_service.address import address_text
+from hello_service.daemon.drain import DrainingService
+from hello_service.daemon.limits import ExhaustionService, LimitedFactory
+from hello_service.daemon.listening import (
+    MAXIMUM_BACKLOG,
+    CannotListen,
+    ListeningService,
+    server_endpoint,
+    shared_endpoint,
+)
+from hello_service.daemon.notify import Notifier, NotifyService
+from hello_service.daemon.protocol import DaemonFactory
+from hello_service.daemon.sweep import SweepService
+
+__all__ = ["CannotListen", "DaemonService", "Settings"]
+
+_log = Logger()
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What can be set about a daemon.
+
+    @ivar listen: endpoint strings, in place of C{port} and C{interface}.
+    @ivar reuse_port: share C{port} with daemons that do so, too.
+    @ivar backlog: connections that may wait to be accepted, for endpoints that do not say.
+    @ivar max_connections: how many there may be, if there is a limit, and of one host the next.
+    @ivar idle_timeout: seconds after which a silent client is disconnected, and any the next.
+    @ivar drain_delay: seconds to listen on when it stops, and for clients to end the next.
+    """
+
+    port: int = 9999
+    interface: str = "127.0.0.1"
+    listen: Sequence[str] = ()
+    reuse_port: bool = False
+    backlog: int = MAXIMUM_BACKLOG
+    max_connections: int | None = None
+    max_per_host: int | None = None
+    idle_timeout: float | None = None
+    max_lifetime: float | None = None
+    drain_delay: float = 0.0
+    drain_timeout: float = 10.0
+
+
+def _endpoints(reactor: Any, settings: Settings) -> list[tuple[str, IStreamServerEndpoint]]:
+    kind = "tcp6" if isIPv6Address(settings.interface) else "tcp"
+    place = f"{kind}:{settings.port}:interface={quoteStringArgument(settings.interface)}"
+    if settings.reuse_port:
+        shared = shared_endpoint(reactor, settings.port, settings.interface, settings.backlog)
+        return [(place, shared)]
+    places = settings.listen or [place]
+    return [(place, server_endpoint(reactor, place, settings.backlog)) for place in places]
+
+
+def _announce(port: IListeningPort) -> None:
+    address = address_text(port.getHost())
+    _log.info("Listening on {address}.", event="listening", address=address)
+
+
+class DaemonService(DrainingService):
+    """Serves a factory's protocols: within limits, watched by a service manager, and drained.
+
+    Starting it raises L{CannotListen} if it cannot listen; then nothing of it runs.
+
+    @param reactor: L{IReactorCore}, L{IReactorTime} and what the endpoints ask of it.
+    @param inherited: endpoints with the names that messages give them, in place of all others.
+    @param notifier: what tells the service manager, if there is one.
+    @param announce: logs that a port listens.
+    @param failed: called with the L{CannotListen} of an endpoint that fails after the start.
+    @param counted: what the service manager's status calls the connections.
+    @param page: where each `Obstacle` to listening is explained, for messages to name.
+    @raises ValueError: with a sentence, if an endpoint string is wrong.
+    """
+
+    def __init__(
+        self,
+        reactor: Any,
+        factory: DaemonFactory,
+        settings: Settings | None = None,
+        *,
+        inherited: Sequence[tuple[str, IStreamServerEndpoint]] = (),
+        notifier: Notifier | None = None,
+        announce: Callable[[IListeningPort], None] = _announce,
+        failed: Callable[[CannotListen], object] = lambda _: None,
+        counted: str = "Connections",
+        page: str = "",
+    ) -> None:
+        told = settings or Settings()
+        notifier = notifier or Notifier()
+        connections = factory.connections
+        self._listening_on = ListeningService(
+            list(inherited) or _endpoints(reactor, told),
+            LimitedFactory(reactor, factory, connections, told.max_connections, told.max_per_host),
+            announce,
+            lambda: reactor.callWhenRunning(notifier.ready),
+            failed,
+            page,
+        )
+        super().__init__(
+            reactor,
+            self._listening_on,
+            connections,
+            notifier,
+            told.drain_delay,
+            told.drain_timeout,
+        )
+
+        def status() -> str:
+            return f"{counted}: {len(connections)}" + ", draining" * self.draining
+
+        self.addService(ExhaustionService(reactor, self._listening_on))  # type: ignore[no-untyped-call]
+        self.addService(NotifyService(reactor, notifier, status))  # type: ignore[no-untyped-call]
+        if told.idle_timeout or told.max_lifetime:
+            sweep = SweepService(reactor, connections, told.idle_timeout, told.max_lifetime)
+            self.addService(sweep)  # type: ignore[no-untyped-call]
+
+    @property
+    def ports(self) -> list[IListeningPort]:
+        """The ports that it listens on."""
+        return list(self._listening_on.ports)

@@ -1,0 +1,167 @@
+import sys
+from typing import ClassVar
+
+from twisted.python.usage import Options, UsageError
+from twisted.trial.unittest import SynchronousTestCase
+
+from hello_service.daemon.options import DaemonOptions
+from hello_service.daemon.service import Settings
+
+
+def parsed(*arguments: str) -> DaemonOptions:
+    options = DaemonOptions()
+    options.parseOptions(arguments)
+    return options
+
+
+class OptionsTests(SynchronousTestCase):
+    def test_what_was_given(self) -> None:
+        options = parsed(
+            *("--port", "0", "--interface", "::", "--backlog", "5"),
+            *("--max-connections", "7", "--max-per-host", "3"),
+            *("--idle-timeout", "60", "--max-lifetime", "3600.5"),
+            *("--drain-delay", "0", "--drain-timeout", "20"),
+        )
+        self.assertEqual(
+            options,
+            {
+                "port": 0,
+                "interface": "::",
+                "backlog": 5,
+                "max-connections": 7,
+                "max-per-host": 3,
+                "idle-timeout": 60.0,
+                "max-lifetime": 3600.5,
+                "drain-delay": 0.0,
+                "drain-timeout": 20.0,
+                "listen": [],
+                "reuse-port": False,
+            },
+        )
+
+    def test_nothing_given(self) -> None:
+        options = parsed()
+        self.assertEqual((options.pop("listen"), options.pop("reuse-port")), ([], False))
+        self.assertEqual(set(options.values()), {None})
+
+    def test_listen_repeats(self) -> None:
+        self.assertEqual(parsed("--listen=tcp:1", "--listen=unix:a")["listen"], ["tcp:1", "unix:a"])
+        self.assertEqual(parsed()["listen"], [])
+
+    def test_settings(self) -> None:
+        self.assertEqual(parsed().settings(), Settings(listen=[]))
+        self.assertEqual(
+            parsed("--port=0", "--reuse-port", "--drain-delay=0.5").settings(),
+            Settings(port=0, reuse_port=True, drain_delay=0.5, listen=[]),
+        )
+        self.assertEqual(parsed("--listen=tcp:1").settings().listen, ["tcp:1"])
+
+    def test_wrong_uses(self) -> None:
+        for arguments in (
+            ["--port", "65536"],
+            ["--port", "http"],
+            ["--port", "-1"],
+            ["--interface", ""],
+            ["--backlog", "0"],
+            ["--max-connections", "0"],
+            ["--max-per-host", "0"],
+            ["--idle-timeout", "0"],
+            ["--max-lifetime", "0"],
+            ["--drain-delay", "-1"],
+            ["--drain-timeout", "inf"],
+            ["--listen", "tcp:1", "--port", "0"],
+            ["--listen", "tcp:1", "--interface", "::"],
+            ["--listen", "tcp:1", "--reuse-port"],
+            ["--nosuch"],
+            ["stray"],
+        ):
+            self.assertRaises(UsageError, parsed, *arguments)
+
+    def error(self, *arguments: str) -> str:
+        """Return what is said of a wrong use."""
+        return str(self.assertRaises(UsageError, parsed, *arguments))
+
+    def test_errors_name_the_option_that_is_meant(self) -> None:
+        number = "'x' is not a whole number from 0 to 65535."
+        for arguments in (["--port=x"], ["--port", "x"], ["-p", "x"], ["-px"], ["--po=x"]):
+            self.assertEqual(self.error(*arguments), f"--port: {number}")
+        self.assertEqual(
+            self.error("--idle=-1"), "--idle-timeout: '-1' is not a number of seconds above 0."
+        )
+
+    def test_what_is_no_option(self) -> None:
+        self.assertEqual(self.error("--nosuch"), "--nosuch is not an option.")
+        self.assertEqual(self.error("--x"), "--x is not an option.")
+        self.assertEqual(self.error("-x"), "-x is not an option.")
+        self.assertEqual(
+            self.error("--max-conections=1"),
+            "--max-conections is not an option: do you mean --max-connections?",
+        )
+
+    def test_options_without_their_values_and_with_values_of_none(self) -> None:
+        for arguments in (["--port"], ["--po"]):
+            self.assertEqual(self.error(*arguments), "--port needs a value.")
+        self.assertEqual(self.error("-p"), "-p needs a value.")
+        for argument in ("--reuse-port=yes", "--reuse=yes"):
+            self.assertEqual(self.error(argument), "--reuse-port takes no value.")
+
+    def test_what_is_short_for_several(self) -> None:
+        self.assertEqual(
+            self.error("--max=1"),
+            "--max can be --max-connections, --max-lifetime, --max-per-host: write more of it.",
+        )
+
+    def test_a_place_that_is_no_option(self) -> None:
+        for place, options in (
+            ("9999", "--port 9999"),
+            (":9999", "--port 9999"),
+            ("localhost:9999", "--interface localhost --port 9999"),
+            ("[::1]:80", "--interface ::1 --port 80"),
+        ):
+            self.assertEqual(self.error(place), f"{place!r} is not an option: write {options}.")
+        self.assertEqual(
+            self.error("stray", "9"), "'stray' is not an option: options begin with --."
+        )
+
+    def test_interfaces(self) -> None:
+        for text, interface in (
+            ("::1", "::1"),
+            ("[::1]", "::1"),
+            ("::", "::"),
+            ("fe80::1%eth0", "fe80::1%eth0"),
+            ("localhost", "localhost"),
+        ):
+            self.assertEqual(parsed("--interface", text)["interface"], interface)
+        for text, options in (
+            ("127.0.0.1:9999", "--interface 127.0.0.1 --port 9999"),
+            ("[::1]:9999", "--interface ::1 --port 9999"),
+            (":9999", "--port 9999"),
+            ("9999", "--port 9999"),
+        ):
+            self.assertEqual(
+                self.error("--interface", text),
+                f"--interface: {text!r} has a port in it: write {options}.",
+            )
+
+
+class Parent(Options):
+    """Stands for twistd."""
+
+    subCommands: ClassVar = [["shout", None, DaemonOptions, "Shout."]]
+
+
+class SubcommandTests(SynchronousTestCase):
+    def test_an_error_ends_the_process_with_one_line(self) -> None:
+        self.patch(sys, "argv", ["/usr/bin/twistd"])
+        parent = Parent()
+        raised = self.assertRaises(SystemExit, parent.parseOptions, ["shout", "--port=x"])
+        self.assertEqual(
+            raised.code,
+            "twistd shout: --port: 'x' is not a whole number from 0 to 65535."
+            " See `twistd shout --help`.",
+        )
+
+    def test_no_error(self) -> None:
+        parent = Parent()
+        parent.parseOptions(["shout", "--port=0"])
+        self.assertEqual(parent.subOptions["port"], 0)

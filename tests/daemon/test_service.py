@@ -1,0 +1,195 @@
+import errno
+from typing import Any
+
+from twisted.application.service import MultiService
+from twisted.internet.address import IPv4Address
+from twisted.internet.protocol import Factory
+from twisted.internet.tcp import makeBinding
+from twisted.internet.testing import MemoryReactorClock
+from twisted.logger import capturedLogs, formatEvent
+from twisted.python.failure import Failure
+from twisted.trial.unittest import SynchronousTestCase, TestCase
+
+from hello_service.address import address_text
+from hello_service.daemon.listening import MAXIMUM_BACKLOG, server_endpoint
+from hello_service.daemon.notify import Notifier
+from hello_service.daemon.service import CannotListen, DaemonService, Settings
+from tests.connections import Echo, EchoFactory, HalfCloseTransport
+from tests.daemon.test_listening import SlowEndpoint
+
+
+class DaemonServiceTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.reactor = MemoryReactorClock()
+
+    def service(self, settings: Settings | None = None, **arguments: Any) -> DaemonService:
+        """Make a service of the protocol that echoes."""
+        return DaemonService(self.reactor, EchoFactory(self.reactor), settings, **arguments)
+
+    def listen(self, **settings: Any) -> tuple[Any, ...]:
+        """Start a service; return its only server's port, factory, backlog and interface."""
+        self.service(Settings(**settings)).startService()
+        (server,) = self.reactor.tcpServers
+        found: tuple[Any, ...] = server
+        return found
+
+    def test_the_tutorials_place(self) -> None:
+        port, factory, backlog, interface = self.listen()
+        self.assertEqual((port, backlog, interface), (9999, MAXIMUM_BACKLOG, "127.0.0.1"))
+        self.assertIsInstance(factory.buildProtocol(None), Echo)
+
+    def test_another_place(self) -> None:
+        port, _, backlog, interface = self.listen(port=0, interface="0.0.0.0", backlog=5)
+        self.assertEqual((port, backlog, interface), (0, 5, "0.0.0.0"))
+
+    def test_ipv6(self) -> None:
+        self.assertEqual(self.listen(interface="::1")[3], "::1")
+
+    def test_a_shared_port(self) -> None:
+        for interface in ("127.0.0.1", "::1"):
+            with self.subTest(interface):
+                self.setUp()
+                port, _, backlog, where = self.listen(
+                    port=1, interface=interface, backlog=5, reuse_port=True
+                )
+                shared = makeBinding(interface, 1, reuseAddress=True, reusePort=True)
+                self.assertEqual((port, backlog, where), (shared, 5, interface))
+
+    def test_endpoints(self) -> None:
+        self.service(Settings(listen=["tcp:1", "unix:/run/hello"])).startService()
+        self.assertEqual(len(self.reactor.tcpServers), 1)
+        self.assertEqual(self.reactor.unixServers[0][0], "/run/hello")
+
+    def test_an_endpoint_given_twice(self) -> None:
+        self.service(Settings(listen=["tcp:1", "tcp:1"])).startService()
+        self.assertEqual(len(self.reactor.tcpServers), 2)
+
+    def test_a_wrong_endpoint(self) -> None:
+        self.assertRaises(ValueError, self.service, Settings(listen=["nosuch:1"]))
+
+    def connect(self, factory: Any, host: str = "192.0.2.1") -> HalfCloseTransport:
+        transport = HalfCloseTransport()
+        factory.buildProtocol(IPv4Address("TCP", host, 1)).makeConnection(transport)
+        return transport
+
+    def test_limits(self) -> None:
+        factory = self.listen(max_connections=3, max_per_host=2)[1]
+        hosts = ("192.0.2.1", "192.0.2.1", "192.0.2.1", "192.0.2.2", "192.0.2.3")
+        refused = [self.connect(factory, host).disconnected for host in hosts]
+        self.assertEqual(refused, [False, False, True, False, True])
+
+    def test_time_limits(self) -> None:
+        for limit in ("idle_timeout", "max_lifetime"):
+            with self.subTest(limit):
+                self.setUp()
+                transport = self.connect(self.listen(**{limit: 40.0})[1])
+                self.reactor.pump([1] * 39)
+                self.assertFalse(transport.half_closed)
+                self.reactor.pump([1] * 2)
+                self.assertTrue(transport.half_closed)
+
+    def test_stops(self) -> None:
+        service = self.service(Settings(drain_delay=3.0, drain_timeout=4.0))
+        service.startService()
+        transport = self.connect(self.reactor.tcpServers[0][1])
+        service.stopService()
+        self.reactor.advance(2.9)
+        self.assertFalse(transport.half_closed)
+        self.reactor.advance(0.1)
+        self.assertTrue(transport.half_closed)
+        self.reactor.advance(3.9)
+        self.assertFalse(transport.disconnected)
+        self.reactor.advance(0.1)
+        self.assertTrue(transport.disconnected)
+
+    def test_the_status(self) -> None:
+        told: list[str] = []
+
+        class Told(Notifier):
+            def __init__(self) -> None:
+                super().__init__()
+                self.active = True
+
+            def status(self, text: str) -> None:
+                told.append(text)
+
+        service = self.service(notifier=Told())
+        service.startService()
+        self.connect(self.reactor.tcpServers[0][1])
+        self.reactor.advance(1)
+        service.stopService()
+        self.reactor.advance(1)
+        self.assertEqual(told, ["Connections: 0", "Connections: 1", "Connections: 1, draining"])
+
+    def test_says_that_it_waits(self) -> None:
+        with capturedLogs() as events:
+            self.listen()
+        self.assertEqual(
+            [formatEvent(event) for event in events],
+            ["Listening on 0.0.0.0:9999."],
+        )
+
+    def test_inherited_endpoints(self) -> None:
+        inherited = [("descriptor 3", server_endpoint(self.reactor, "unix:/run/hello"))]
+        self.service(inherited=inherited).startService()
+        self.assertEqual(self.reactor.unixServers[0][0], "/run/hello")
+        self.assertEqual(self.reactor.tcpServers, [])
+
+    def test_tells_once_all_listen_and_the_reactor_runs(self) -> None:
+        told: list[str] = []
+
+        class Told(Notifier):
+            def ready(self) -> None:
+                told.append("ready")
+
+        slow = SlowEndpoint()
+        inherited = [("a", server_endpoint(self.reactor, "tcp:1")), ("b", slow)]
+        self.service(inherited=inherited, notifier=Told()).startService()
+        self.reactor.run()
+        self.assertEqual(told, [])
+        slow.outcome.callback(self.successResultOf(inherited[0][1].listen(Factory())))
+        self.assertEqual(told, ["ready"])
+
+    def failing(self) -> DaemonService:
+        """Make a service that cannot listen."""
+        endpoint = SlowEndpoint()
+        endpoint.outcome.errback(Failure(OSError(errno.EIO, "broken")))
+        return self.service(inherited=[("here", endpoint)], page="docs/page.md")
+
+    def test_cannot_listen_and_then_nothing_runs(self) -> None:
+        raised = self.assertRaises(CannotListen, self.failing().startService)
+        self.assertRegex(str(raised), r"^Cannot listen on here: .*broken.* See docs/page.md#")
+        self.assertEqual(self.reactor.getDelayedCalls(), [])
+        self.assertFalse(self.reactor.hasStopped)
+
+    def test_cannot_listen_under_a_parent(self) -> None:
+        parent = MultiService()
+        parent.startService()
+        self.assertRaises(CannotListen, self.failing().setServiceParent, parent)
+        self.assertEqual(self.reactor.getDelayedCalls(), [])
+        self.assertFalse(self.reactor.hasStopped)
+
+    def test_an_endpoint_that_fails_later(self) -> None:
+        failed: list[CannotListen] = []
+        for tell in (lambda _: None, failed.append):
+            slow = SlowEndpoint()
+            service = self.service(inherited=[("here", slow)], failed=tell)
+            service.startService()
+            slow.outcome.errback(Failure(OSError(errno.EIO, "broken")))
+            self.assertTrue(service.running)
+        self.assertEqual(len(failed), 1)
+
+
+class PortsTests(TestCase):
+    async def test_the_ports_that_it_listens_on(self) -> None:
+        from twisted.internet import reactor
+
+        service = DaemonService(
+            reactor, EchoFactory(reactor), Settings(listen=["tcp:0:interface=127.0.0.1"] * 2)
+        )
+        self.assertEqual(service.ports, [])
+        service.startService()
+        one, other = (address_text(port.getHost()) for port in service.ports)
+        self.assertNotEqual(one, other)
+        await service.stopService()
+        self.assertEqual(service.ports, [])
