@@ -38,8 +38,8 @@ from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
 from hello_service.uvloop_reactor.reactor import UvloopReactor
+from tests.processes import PATIENCE
 
-PATIENCE = 5
 MUCH = b"x" * 20_000_000
 """More than the kernel keeps for two sockets."""
 
@@ -54,7 +54,7 @@ class Peer(Protocol):
 
     def __init__(self, ended: Callable[[], None]) -> None:
         self.ended = ended
-        self.received = b""
+        self.received = bytearray()
         self.reason: Failure | None = None
 
     def dataReceived(self, data: bytes) -> None:
