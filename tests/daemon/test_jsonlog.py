@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+from fcntl import F_SETPIPE_SZ, fcntl
 from math import isfinite
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -291,6 +292,25 @@ class ObserverTests(SynchronousTestCase):
         printed += self.printed()
         messages = [parse(line)["message"] for line in printed.splitlines(keepends=True)]
         self.assertEqual(messages, ["x" * 99_999, "after"])
+
+    def messages_by_parts(self, *messages: str) -> list[object]:
+        """Log to a pipe that is emptied after each event; return what came."""
+        os.set_blocking(self.writer, False)
+        fcntl(self.writer, F_SETPIPE_SZ, 65536)
+        observer = JSONLogObserver(self.writer)
+        printed = b""
+        for message in messages:
+            observer({"log_format": message})
+            printed += self.printed()
+        return [parse(line)["message"] for line in printed.splitlines(keepends=True)]
+
+    def test_a_line_in_many_parts_takes_the_place_of_those_that_come_meanwhile(self) -> None:
+        came = self.messages_by_parts("x" * 250_000, "second", "third", "after")
+        self.assertEqual(came, ["x" * 250_000, "after"])
+
+    def test_the_rest_of_a_line_and_the_start_of_the_next(self) -> None:
+        came = self.messages_by_parts("x" * 100_000, "y" * 50_000, "after")
+        self.assertEqual(came, ["x" * 100_000, "y" * 50_000, "after"])
 
 
 class OutputTests(SynchronousTestCase):
