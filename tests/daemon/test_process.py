@@ -87,6 +87,13 @@ class EndWithTests(SynchronousTestCase):
         )
         self.assertEqual((told.returncode, told.stdout), (7, "first\nlast"), told.stderr)
 
+    def test_what_it_does_last(self) -> None:
+        done: list[object] = []
+        self.patch(atexit, "_run_exitfuncs", lambda: done.append("others"))
+        self.patch(os, "_exit", done.append)
+        end_with(7)
+        self.assertEqual(done, ["others", 7])
+
     def test_without_outputs(self) -> None:
         command = "import atexit, sys; from hello_service.daemon.process import end_with;"
         for closed in ("sys.stdout.close()", "sys.stdout = sys.stderr = None"):
