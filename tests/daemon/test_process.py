@@ -5,6 +5,7 @@ import sys
 from io import StringIO
 from typing import TextIO
 
+from twisted.internet.error import ReactorNotRunning
 from twisted.internet.testing import MemoryReactorClock
 from twisted.logger import capturedLogs, formatEvent
 from twisted.python.failure import Failure
@@ -73,6 +74,28 @@ class ProcessServiceTests(SynchronousTestCase):
         self.break_endpoint()
         self.assertTrue(self.reactor.hasStopped)
 
+    def test_several_late_failures_at_once(self) -> None:
+        def stop() -> None:
+            stops.append("stop")
+            if len(stops) > 1:
+                raise ReactorNotRunning
+
+        stops: list[str] = []
+        self.reactor.stop = stop  # type: ignore[method-assign]
+        other = SlowEndpoint()
+        service = ProcessService(
+            self.reactor,
+            EchoFactory(self.reactor),
+            inherited=[("here", self.endpoint), ("there", other)],
+            stderr=self.stderr,
+        )
+        service.startService()
+        self.addCleanup(atexit.unregister, end_with)
+        self.break_endpoint()
+        other.outcome.errback(Failure(OSError(errno.EIO, "broken")))
+        self.assertEqual(len(stops), 2)
+        self.successResultOf(other.outcome)
+
 
 class EndWithTests(SynchronousTestCase):
     def test_after_earlier_exit_handlers_and_with_all_output(self) -> None:
@@ -84,6 +107,7 @@ class EndWithTests(SynchronousTestCase):
             "atexit.register(print, 'last', end='')\n"
             "atexit.register(end_with, 7)\n"
             "print('first')\n",
+            env={**os.environ, "PYTHONUNBUFFERED": ""},
         )
         self.assertEqual((told.returncode, told.stdout), (7, "first\nlast"), told.stderr)
 
