@@ -92,7 +92,7 @@ class DaemonProtocol(Protocol):
         self,
         clock: IReactorTime,
         peer: IAddress | None,
-        connections: "MutableSet[Any]",
+        connections: MutableSet[Any],
     ) -> None:
         self.clock = clock
         self.host: str | None = getattr(peer, "host", None)
@@ -175,9 +175,9 @@ class DaemonProtocol(Protocol):
         """
         if not self._opened:  # in its TLS handshake
             self.abort(reason)
-            return
-        self.flush()
-        self.close(reason)
+        elif not self.closing:
+            self.flush()
+            self.close(reason)
 
     def abort(self, reason: str = "aborted") -> None:
         """Close at once, by a reset."""

@@ -98,6 +98,9 @@ class DaemonProtocolTests(ProtocolTestCase):
         self.assertEqual((protocol.bytes_in, protocol.bytes_out), (4, 5))
         self.assertIsNone(self.factory.buildProtocol(UNIXAddress(b"/run/x")).host)
 
+    def test_knows_its_factory(self) -> None:
+        self.assertIs(self.protocol.factory, self.factory)
+
     def test_is_known_while_it_is_connected(self) -> None:
         self.assertEqual(set(self.factory.connections), {self.protocol})
         self.lose(self.protocol, ConnectionDone())
@@ -291,6 +294,18 @@ class DrainTests(ProtocolTestCase):
         self.assertEqual(self.transport.value(), b"hellorest")
         self.assertTrue(self.transport.half_closed)
         self.assertEqual(self.lose(self.protocol, ConnectionDone()), "shutdown")
+
+    def test_one_that_ends_already_is_left_alone(self) -> None:
+        self.protocol.close()
+        self.protocol.drain("shutdown")
+        self.assertEqual(self.transport.value(), b"hello")
+        self.assertEqual(self.lose(self.protocol, ConnectionDone()), "end")
+        protocol, transport = self.connect()
+        protocol.readConnectionLost()
+        protocol.drain("shutdown")
+        self.assertEqual(transport.value(), b"hellobye")
+        self.assertFalse(transport.half_closed)
+        self.assertEqual(self.lose(protocol, ConnectionDone()), "end")
 
     def test_one_that_has_said_nothing_is_drained_all_the_same(self) -> None:
         protocol = DaemonFactory(self.clock).buildProtocol(PEER)
