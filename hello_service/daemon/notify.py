@@ -19,7 +19,7 @@ def number_from(environ: Mapping[str, str], name: str, most: int) -> int:
     @raises ValueError: with a sentence, if it is no number from 0 to C{most}.
     """
     text = environ.get(name, "0")
-    if text.isascii() and text.isdigit() and int(text[-20:]) <= most and len(text) <= 20:
+    if text.isascii() and text.isdigit() and len(text) <= 20 and int(text) <= most:
         return int(text)
     raise ValueError(
         f"{name} is {text!r}, not a number from 0 to {most}: leave it to systemd, or unset it."

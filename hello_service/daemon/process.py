@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any, NoReturn, TextIO, TypedDict, Unpack
 
+from twisted.internet.error import ReactorNotRunning
 from twisted.internet.interfaces import IListeningPort, IReactorTime
 from twisted.logger import ILogObserver, Logger
 
@@ -94,7 +95,8 @@ class ProcessService(DaemonService):
 
     def _fail(self, error: CannotListen) -> None:
         atexit.register(end_with, 1)  # twistd knows no other status once its reactor has run
-        self._reactor.stop()
+        with suppress(ReactorNotRunning):  # it stops already
+            self._reactor.stop()
 
 
 def end_with(status: int) -> None:

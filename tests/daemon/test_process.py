@@ -6,6 +6,7 @@ from io import StringIO
 from typing import TextIO
 
 from twisted.application.service import Application, IServiceCollection
+from twisted.internet.error import ReactorNotRunning
 from twisted.internet.testing import EventLoggingObserver, MemoryReactorClock
 from twisted.logger import ILogObserver, capturedLogs, formatEvent
 from twisted.python.failure import Failure
@@ -85,6 +86,28 @@ class ProcessServiceTests(SynchronousTestCase):
         self.break_endpoint()
         self.assertTrue(self.reactor.hasStopped)
 
+    def test_several_late_failures_at_once(self) -> None:
+        def stop() -> None:
+            stops.append("stop")
+            if len(stops) > 1:
+                raise ReactorNotRunning
+
+        stops: list[str] = []
+        self.reactor.stop = stop  # type: ignore[method-assign]
+        other = SlowEndpoint()
+        service = ProcessService(
+            self.reactor,
+            EchoFactory(self.reactor),
+            inherited=[("here", self.endpoint), ("there", other)],
+            stderr=self.stderr,
+        )
+        service.startService()
+        self.addCleanup(atexit.unregister, end_with)
+        self.break_endpoint()
+        other.outcome.errback(Failure(OSError(errno.EIO, "broken")))
+        self.assertEqual(len(stops), 2)
+        self.successResultOf(other.outcome)
+
 
 class EndWithTests(SynchronousTestCase):
     def test_after_earlier_exit_handlers_and_with_all_output(self) -> None:
@@ -96,8 +119,16 @@ class EndWithTests(SynchronousTestCase):
             "atexit.register(print, 'last', end='')\n"
             "atexit.register(end_with, 7)\n"
             "print('first')\n",
+            env={**os.environ, "PYTHONUNBUFFERED": ""},
         )
         self.assertEqual((told.returncode, told.stdout), (7, "first\nlast"), told.stderr)
+
+    def test_what_it_does_last(self) -> None:
+        done: list[object] = []
+        self.patch(atexit, "_run_exitfuncs", lambda: done.append("others"))
+        self.patch(os, "_exit", done.append)
+        end_with(7)
+        self.assertEqual(done, ["others", 7])
 
     def test_without_outputs(self) -> None:
         command = "import atexit, sys; from hello_service.daemon.process import end_with;"

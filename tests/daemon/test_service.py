@@ -11,6 +11,7 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from hello_service.address import address_text
+from hello_service.daemon.limits import ExhaustionService
 from hello_service.daemon.listening import MAXIMUM_BACKLOG, server_endpoint
 from hello_service.daemon.notify import Notifier
 from hello_service.daemon.service import CannotListen, DaemonService, Settings
@@ -134,6 +135,22 @@ class DaemonServiceTests(SynchronousTestCase):
         self.service(inherited=inherited).startService()
         self.assertEqual(self.reactor.unixServers[0][0], "/run/hello")
         self.assertEqual(self.reactor.tcpServers, [])
+
+    def test_tells_nothing_before_the_reactor_runs(self) -> None:
+        told: list[str] = []
+
+        class Told(Notifier):
+            def ready(self) -> None:
+                told.append("ready")
+
+        self.service(notifier=Told()).startService()
+        self.assertEqual(told, [])
+        self.reactor.run()
+        self.assertEqual(told, ["ready"])
+
+    def test_waits_while_no_descriptor_is_left(self) -> None:
+        service = self.service()
+        self.assertEqual(len([part for part in service if isinstance(part, ExhaustionService)]), 1)
 
     def test_tells_once_all_listen_and_the_reactor_runs(self) -> None:
         told: list[str] = []
