@@ -1,7 +1,4 @@
 import errno
-import os
-import socket
-import sys
 from typing import cast
 
 from twisted.internet.defer import Deferred
@@ -18,13 +15,9 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
-from hello_service.daemon.listening import (
-    MAXIMUM_BACKLOG,
-    CannotListen,
-    ListeningService,
-    server_endpoint,
-)
-from tests.processes import run
+from hello_service.daemon.endpoints import server_endpoint
+from hello_service.daemon.listening import CannotListen, ListeningService
+from hello_service.daemon.obstacles import Obstacle, Unusable
 
 
 @implementer(IStreamServerEndpoint)
@@ -40,47 +33,23 @@ class SlowEndpoint:
         return self.outcome
 
 
-class ServerEndpointTests(SynchronousTestCase):
-    def backlog(self, description: str, *backlog: int) -> int:
-        reactor = MemoryReactor()
-        server_endpoint(reactor, description, *backlog).listen(Factory())
-        found: int = (reactor.tcpServers + reactor.unixServers)[0][2]
-        return found
+class NotedPort:
+    """Notes what it is told to do."""
 
-    def test_backlog(self) -> None:
-        self.assertEqual(self.backlog("tcp:9999"), MAXIMUM_BACKLOG)
-        self.assertEqual(self.backlog("tcp:9999", 7), 7)
-        self.assertEqual(self.backlog("unix:/run/hello", 7), 7)
+    def __init__(self) -> None:
+        self.told: list[str] = []
 
-    def test_its_own_backlog_wins(self) -> None:
-        self.assertEqual(self.backlog("tcp:9999:backlog=5", 7), 5)
-        self.assertEqual(self.backlog("tcp:9999:127.0.0.1:5", 7), 5)
+    def startReading(self) -> None:
+        self.told.append("start")
 
-    def assert_wrong(self, description: str, *words: str) -> None:
-        sentence = str(self.assertRaises(ValueError, server_endpoint, None, description))
-        for word in (repr(description), *words):
-            self.assertIn(word, sentence)
+    def stopReading(self) -> None:
+        self.told.append("stop")
 
-    def test_what_is_not_an_endpoint(self) -> None:
-        for description in ("", "9999", "tcp", "tcp:http", "nosuch:1", "tcp:1:nosuch=1", "tcp:1:="):
-            self.assert_wrong(description, "tcp:9999", "unix:")
+    def stopListening(self) -> None:
+        self.told.append("end")
 
-    def test_tls_without_its_extra(self) -> None:
-        for kind in ("ssl", "tls"):
-            told = run(
-                sys.executable,
-                "-c",
-                "import sys; sys.modules['OpenSSL'] = None\n"
-                "from hello_service.daemon.listening import server_endpoint\n"
-                "try: server_endpoint(None, sys.argv[1])\n"
-                "except ValueError as error: print(error)",
-                f"{kind}:443",
-            )
-            self.assertIn("pip install 'twisted[tls]'", told.stdout, told.stderr)
-
-    def test_a_missing_systemd_socket(self) -> None:
-        for description in ("systemd:domain=INET:index=7", "systemd:domain=INET:name=hello"):
-            self.assert_wrong(description, "systemd-socket-activate")
+    def getHost(self) -> None:
+        """It is nowhere."""
 
 
 class ListeningServiceTests(SynchronousTestCase):
@@ -115,24 +84,15 @@ class ListeningServiceTests(SynchronousTestCase):
         self.assertEqual(len(self.ports), 2)
 
     def test_pauses_and_resumes(self) -> None:
-        told: list[str] = []
-
-        class Port:
-            def stopReading(self) -> None:
-                told.append("stop")
-
-            def startReading(self) -> None:
-                told.append("start")
-
-        endpoint = SlowEndpoint()
+        port, endpoint = NotedPort(), SlowEndpoint()
         service = self.service(a=endpoint)
         service.startService()
         service.pause()
-        self.assertEqual(told, [])
-        endpoint.outcome.callback(cast(IListeningPort, Port()))
+        self.assertEqual(port.told, [])
+        endpoint.outcome.callback(cast(IListeningPort, port))
         service.pause()
         service.resume()
-        self.assertEqual(told, ["stop", "start"])
+        self.assertEqual(port.told, ["stop", "start"])
 
     def test_one_that_cannot_stop_keeps_none_from_it(self) -> None:
         stopped: list[str] = []
@@ -170,38 +130,37 @@ class ListeningServiceTests(SynchronousTestCase):
         self.assertEqual([event["sentence"] for event in events], [sentence])
         return sentence
 
-    def test_every_reason_not_to_listen(self) -> None:
-        for number, host, port, obstacle, words in (
-            (errno.EADDRINUSE, "127.0.0.1", 80, "in-use", ["127.0.0.1:80 is", "'sport = :80'"]),
-            (errno.EADDRINUSE, "::1", 80, "in-use", ["[::1]:80 is in use", "'sport = :80'"]),
-            (errno.EADDRINUSE, None, b"/run/hello", "in-use", ["tcp:9999", "ss -p -lx", "remove"]),
-            (errno.EACCES, "127.0.0.1", 80, "not-allowed", ["127.0.0.1:80", "CAP_NET_BIND_SERV"]),
-            (errno.EADDRNOTAVAIL, "192.0.2.1", 80, "not-here", ["192.0.2.1:80", "ip address"]),
-            (socket.EAI_NONAME, "nosuch", 80, "not-here", ["nosuch:80", "ip address"]),
-            (
-                errno.ENOENT,
-                None,
-                b"/nosuch/hello",
-                "cannot-listen",
-                ["tcp:9999", "make the folder"],
-            ),
-            (errno.EACCES, None, b"/root/hello", "cannot-listen", ["tcp:9999", "may not write"]),
-            (errno.EIO, "", 80, "cannot-listen", ["tcp:9999", os.strerror(errno.EIO)]),
-        ):
-            reason = OSError(number, os.strerror(number) if number > 0 else "unknown")
-            sentence = self.start_failing(CannotListenError(host, port, reason))
-            for word in (*words, f" See docs/page.md#{obstacle}."):
-                self.assertIn(word, sentence)
+    def test_the_reason_and_its_section(self) -> None:
+        busy = CannotListenError("127.0.0.1", 80, OSError(errno.EADDRINUSE, "busy"))
+        sentence = self.start_failing(busy)
+        self.assertIn("127.0.0.1:80 is in use by another program", sentence)
+        self.assertTrue(sentence.endswith(" See docs/page.md#in-use."), sentence)
+        sentence = self.start_failing(Unusable("is red.", Obstacle.NOT_HERE))
+        self.assertEqual(sentence, "tcp:9999 is red. See docs/page.md#not-here.")
 
-    def test_a_lock_that_is_held(self) -> None:
-        error = CannotListenError(None, b"/run/hello", "Cannot acquire lock")
-        self.assertIn("is in use", self.start_failing(error, "unix:/run/hello"))
-
-    def test_any_other_error(self) -> None:
-        self.assertIn("0-65535", self.start_failing(OverflowError("bind(): port must be 0-65535.")))
-        self.assertIn(
-            "make the folder", self.start_failing(FileNotFoundError(errno.ENOENT, "lock"))
+    def test_two_of_its_own_that_collide(self) -> None:
+        failing = SlowEndpoint()
+        failing.outcome.errback(
+            Failure(CannotListenError("::", 80, OSError(errno.EADDRINUSE, "busy")))
         )
+        service = self.service(a=server_endpoint(self.reactor, "tcp:80"), b=failing)
+        error = self.assertRaises(CannotListen, service.startService)
+        self.assertIn("a and b collide", str(error))
+
+    def test_then_none_listens(self) -> None:
+        ports = [NotedPort(), NotedPort()]
+        endpoints = {}
+        for name, port in zip("ab", ports, strict=True):
+            endpoints[name] = SlowEndpoint()
+            endpoints[name].outcome.callback(cast(IListeningPort, port))
+        slow, failing = SlowEndpoint(), SlowEndpoint()
+        failing.outcome.errback(Failure(OSError(errno.EIO, "broken")))
+        never = SlowEndpoint()
+        service = self.service(**endpoints, slow=slow, failing=failing, never=never)
+        self.assertRaises(CannotListen, service.startService)
+        self.assertEqual([port.told for port in ports], [["end"]] * 2)
+        self.assertTrue(slow.outcome.called)  # cancelled
+        self.assertEqual((never.attempts, service.ports), (0, {}))
 
     def test_after_a_failure_it_can_start(self) -> None:
         failing, slow = SlowEndpoint(), SlowEndpoint()
