@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from twisted.application.service import Service
+from twisted.internet import tcp
 from twisted.internet.defer import CancelledError, Deferred, gatherResults, maybeDeferred
 from twisted.internet.interfaces import (
     IListeningPort,
@@ -13,6 +14,7 @@ from twisted.internet.interfaces import (
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from hello_service.daemon.accepting import PausableSocket, TellingFactory, room_for_each
 from hello_service.daemon.obstacles import explain
 
 
@@ -29,6 +31,7 @@ class ListeningService(Service):
     @param failed: called with the L{CannotListen} of an endpoint that fails after the start.
     @param page: where each `Obstacle` is explained, for messages to name.
     @ivar ports: those that listen, each with the name of its endpoint.
+    @ivar paused: how many ports accept no connections for now.
     """
 
     _log = Logger()
@@ -43,12 +46,14 @@ class ListeningService(Service):
         page: str = "",
     ) -> None:
         self._endpoints = endpoints
-        self._factory = factory
+        self._factory = TellingFactory(factory, self._accepted)
         self._listening = listening
         self._ready = ready
         self._failed = failed
         self._page = page
         self.ports: dict[Any, str] = {}  # all of Twisted's and ours can stop reading
+        self.paused = 0
+        self._descriptors: list[int] = []
         self._attempts: list[Deferred[None]] = []
         self._failure: CannotListen | None = None
 
@@ -78,25 +83,36 @@ class ListeningService(Service):
         for attempt in attempts:
             attempt.cancel()
         ports, self.ports = self.ports, {}
+        self._descriptors.clear()
+        self.paused = 0
         stopping = [
             maybeDeferred(port.stopListening).addErrback(self._fail_to_stop, place)
             for port, place in ports.items()
         ]
         return gatherResults(stopping).addCallback(lambda _: None)
 
-    def pause(self) -> int:
-        """Accept no connections; those that come wait. Return from how many ports."""
+    def pause(self) -> None:
+        """Accept no connections; those that come wait."""
         for port in self.ports:
             port.stopReading()
-        return len(self.ports)
+        self.paused = len(self.ports)
 
     def resume(self) -> None:
         """Accept connections again."""
+        self.paused = 0
         for port in self.ports:
             port.startReading()
 
+    def _accepted(self) -> None:
+        # Each port may accept one more before it is told to pause.
+        if not room_for_each(self._descriptors):
+            self.pause()
+
     def _listen(self, port: IListeningPort, place: str) -> None:
         self.ports[port] = place
+        if isinstance(port, tcp.Port):
+            self._descriptors.append(port.fileno())
+            port.socket = PausableSocket(port.socket, lambda: self.paused > 0, self.pause)
         self._listening(port)
         if len(self.ports) == len(self._endpoints):
             self._ready()

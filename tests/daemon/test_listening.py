@@ -1,23 +1,30 @@
 import errno
-from typing import cast
+import socket
+from typing import Any, cast
 
+from twisted.internet import reactor
 from twisted.internet.defer import Deferred
+from twisted.internet.endpoints import TCP4ServerEndpoint
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import (
+    IAddress,
     IListeningPort,
+    IProtocol,
     IProtocolFactory,
     IStreamServerEndpoint,
 )
-from twisted.internet.protocol import Factory
+from twisted.internet.protocol import Factory, Protocol
+from twisted.internet.task import deferLater
 from twisted.internet.testing import MemoryReactor
 from twisted.logger import capturedLogs, formatEvent
 from twisted.python.failure import Failure
-from twisted.trial.unittest import SynchronousTestCase
+from twisted.trial.unittest import SynchronousTestCase, TestCase
 from zope.interface import implementer
 
 from hello_service.daemon.endpoints import server_endpoint
 from hello_service.daemon.listening import CannotListen, ListeningService
 from hello_service.daemon.obstacles import Obstacle, Unusable
+from tests.daemon.test_accepting import Descriptors
 
 
 @implementer(IStreamServerEndpoint)
@@ -88,11 +95,15 @@ class ListeningServiceTests(SynchronousTestCase):
         service = self.service(a=endpoint)
         service.startService()
         service.pause()
-        self.assertEqual(port.told, [])
+        self.assertEqual((port.told, service.paused), ([], 0))
         endpoint.outcome.callback(cast(IListeningPort, port))
         service.pause()
+        self.assertEqual((port.told, service.paused), (["stop"], 1))
         service.resume()
-        self.assertEqual(port.told, ["stop", "start"])
+        self.assertEqual((port.told, service.paused), (["stop", "start"], 0))
+        service.pause()
+        service.stopService()
+        self.assertEqual(service.paused, 0)
 
     def test_one_that_cannot_stop_keeps_none_from_it(self) -> None:
         stopped: list[str] = []
@@ -193,3 +204,81 @@ class ListeningServiceTests(SynchronousTestCase):
         (failure,) = self.failures
         self.assertIn("broken", str(failure))
         self.assertEqual(events[0]["sentence"], str(failure))
+
+
+class AcceptingTests(Descriptors, TestCase):
+    """Real sockets, at the limit of descriptors."""
+
+    def listen(self, count: int) -> tuple[ListeningService, list[Any]]:
+        """Listen on so many ports until the test ends; return them, too."""
+        endpoint = TCP4ServerEndpoint(reactor, 0, interface="127.0.0.1")
+        self.accepted: list[Any] = []
+        factory = Factory.forProtocol(Protocol)
+        factory.noisy = False
+        build = factory.buildProtocol
+
+        def note(address: IAddress) -> IProtocol | None:
+            self.accepted.append(build(address))
+            return self.accepted[-1]  # type: ignore[no-any-return]
+
+        self.patch(factory, "buildProtocol", note)
+        ports: list[Any] = []
+        service = ListeningService([("a", endpoint)] * count, factory, ports.append)
+        service.startService()
+        self.addCleanup(service.stopService)
+        self.addCleanup(self.end)
+        return service, ports
+
+    async def end(self) -> None:
+        for protocol in self.accepted:
+            protocol.transport.abortConnection()
+        await deferLater(reactor, 0, lambda: None)
+
+    def connect(self, port: Any, count: int) -> list[socket.socket]:
+        """Have clients wait for a port to accept them."""
+        address = (port.getHost().host, port.getHost().port)
+        clients = [self.enterContext(socket.create_connection(address)) for _ in range(count)]
+        for client in clients:
+            client.setblocking(False)
+        return clients
+
+    def test_a_burst_waits_and_none_is_closed(self) -> None:
+        service, ports = self.listen(2)
+        clients = self.connect(ports[0], 20)
+        self.leave(10)
+        ports[0].doRead()
+        first = len(self.accepted), service.paused
+        ports[0].doRead()
+        self.leave_all()  # a failure is told only if there are descriptors
+        self.assertEqual(first, (9, 2))  # one is left for the other port
+        self.assertEqual(len(self.accepted), 9)
+        for client in clients:
+            self.assertRaises(BlockingIOError, client.recv, 1)
+        service.resume()
+        for _ in range(11):  # at least one each time
+            ports[0].doRead()
+        self.assertEqual((len(self.accepted), service.paused), (20, 0))
+
+    async def test_started_again_it_keeps_no_more_back(self) -> None:
+        service, ports = self.listen(1)
+        await service.stopService()
+        service.startService()
+        self.connect(ports[-1], 5)
+        self.leave(3)
+        ports[-1].doRead()
+        self.leave_all()
+        self.assertEqual(len(self.accepted), 3)
+
+    def test_none_left_at_all(self) -> None:
+        service, (port,) = self.listen(1)
+        (client,) = self.connect(port, 1)
+        self.leave(0)
+        port.doRead()
+        self.leave_all()
+        self.assertEqual((self.accepted, service.paused), ([], 1))
+        self.assertNotIn(port, cast(Any, reactor).getReaders())
+        self.assertRaises(BlockingIOError, client.recv, 1)
+        service.resume()
+        self.assertIn(port, cast(Any, reactor).getReaders())
+        port.doRead()
+        self.assertEqual(len(self.accepted), 1)
