@@ -19,7 +19,7 @@ test: .venv/test.stamp lint
 	$(BIN)/pytest tests/sockets
 	TEST_REACTOR=uvloop $(BIN)/pytest -p no:twisted --numprocesses=2 --quiet \
 	  tests/live/test_twistd.py tests/live/test_tutorial.py tests/live/test_load.py \
-	  tests/live/test_limits.py tests/live/test_logs.py tests/live/test_stopping.py
+	  tests/live/test_limits.py tests/live/test_places.py tests/live/test_logs.py tests/live/test_stopping.py
 	$(BIN)/pytest -p tests.sockets_on_uvloop tests/sockets
 
 demo: .venv/run.stamp
