@@ -4,14 +4,15 @@ import argparse
 import os
 import platform
 import resource
+import select
 import shlex
 import shutil
 import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
-from contextlib import ExitStack, suppress
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -60,7 +61,7 @@ PEERS = [
 
 
 def compiled_peers(folder: str) -> list[Peer]:
-    """The peers whose compilers are here."""
+    """Compile the peers whose compilers are installed."""
     peers = []
     for name, source, compile_ in (
         ("C epoll", "epoll_server.c", ["cc", "-O2", "-w", "-o"]),
@@ -81,6 +82,7 @@ class Case:
     """One thing to measure.
 
     @ivar measure: called with port, pid and seconds; returns one figure.
+    @ivar failures: why a peer has no figure.
     """
 
     name: str
@@ -90,9 +92,19 @@ class Case:
     connections: int = 64
     once: bool = False
     figures: dict[str, list[float]] = field(default_factory=dict)
+    failures: dict[str, str] = field(default_factory=dict)
 
     def median(self, peer: str) -> float:
         return statistics.median(self.figures[peer])
+
+    @contextmanager
+    def failing(self, peer: str) -> Iterator[None]:
+        """Note why a peer has no figure."""
+        try:
+            yield
+        except (OSError, load.NoFigure) as error:
+            self.failures[peer] = str(error)
+            self.figures.pop(peer, None)
 
 
 def ping_pong(name: str, connections: int, size: int) -> Case:
@@ -149,7 +161,7 @@ def cases(quick: bool) -> list[Case]:
 
 
 def start(servers: ExitStack, peer: Peer, lines: bool, core: int | None) -> subprocess.Popen[str]:
-    """Start a server, to run for as long as the servers do."""
+    """Start a server that is killed when the stack is left."""
     process = servers.enter_context(
         subprocess.Popen(
             [*peer.command, *(["lines"] if lines else [])],
@@ -166,33 +178,41 @@ def start(servers: ExitStack, peer: Peer, lines: bool, core: int | None) -> subp
 def port(process: subprocess.Popen[str]) -> int:
     """Wait for the port that a server prints."""
     assert process.stdout is not None
-    line = process.stdout.readline()
-    if not line:
+    ready, _, _ = select.select([process.stdout], [], [], load.PATIENCE)
+    if not ready or not (line := process.stdout.readline()):
         command = shlex.join(cast(list[str], process.args))
-        sys.exit(f"A peer does not start: run `{command}` to see why.")
+        raise load.NoFigure(f"does not start: run `{command}` to see why")
     return int(line)
 
 
 def run_case(case: Case, peers: list[Peer], rounds: int, seconds: float, core: int | None) -> None:
-    """Measure a case, the peers taking turns."""
+    """Measure a case; the peers take turns, and one that fails drops out."""
     able = [p for p in peers if (p.lines or not case.lines) and case.connections <= p.most]
     with ExitStack() as servers:
-        started = [(peer, start(servers, peer, case.lines, core)) for peer in able]
-        running = [(peer, port(process), process.pid) for peer, process in started]
+        started = [(peer.name, start(servers, peer, case.lines, core)) for peer in able]
+        ports: dict[str, int] = {}
+        for name, process in started:
+            with case.failing(name):
+                ports[name] = port(process)
         for round_ in range(1 if case.once else rounds):
-            first = round_ % len(running)
-            for peer, number, pid in running[first:] + running[:first]:
-                figure = case.measure(number, pid, seconds)
-                case.figures.setdefault(peer.name, []).append(figure)
+            first = round_ % len(started)
+            for name, process in started[first:] + started[:first]:
+                if name not in case.failures:
+                    with case.failing(name):
+                        figure = case.measure(ports[name], process.pid, seconds)
+                        case.figures.setdefault(name, []).append(figure)
     print(f"{case.name} ({case.unit})", flush=True)
-    for name, figures in sorted(case.figures.items(), key=lambda item: statistics.median(item[1])):
-        low, middle, high = min(figures), statistics.median(figures), max(figures)
-        ratio = middle / case.median(YARDSTICK)
-        print(f"  {name:28} {middle:8.2f}  [{low:.2f} - {high:.2f}]  {ratio:5.2f}", flush=True)
+    for name in sorted(case.figures, key=case.median):
+        middle = case.median(name)
+        low, high = min(case.figures[name]), max(case.figures[name])
+        ratio = f"  {middle / case.median(YARDSTICK):5.2f}" if YARDSTICK in case.figures else ""
+        print(f"  {name:28} {middle:8.2f}  [{low:.2f} - {high:.2f}]{ratio}", flush=True)
+    for name, why in case.failures.items():
+        print(f"  {name:28} {why}", flush=True)
 
 
 def machine() -> str:
-    """What this ran on."""
+    """Describe the machine and the versions."""
     model = next(
         (
             line.partition(":")[2].strip()
@@ -209,13 +229,14 @@ def machine() -> str:
     )
 
 
-def best_python(case: Case, peers: list[Peer]) -> str:
+def best_python(case: Case, peers: list[Peer]) -> float | None:
+    """Return the least median of the other servers in Python."""
     python = {p.name for p in peers if p.python and not p.name.startswith("hello_service")}
-    return min(python & set(case.figures), key=case.median)
+    return min(map(case.median, python & set(case.figures)), default=None)
 
 
 def table(measured: list[Case], peers: list[Peer]) -> str:
-    """A table for the page: medians with least and most, and the ratio to the best of Python."""
+    """Make the page's table: median, least, most, and the ratio to the best other in Python."""
     lines = [
         "| | "
         + " | ".join(f"{case.name}, {case.unit.replace('us', 'µs')}" for case in measured)
@@ -227,12 +248,12 @@ def table(measured: list[Case], peers: list[Peer]) -> str:
         for case in measured:
             figures = case.figures.get(peer.name)
             if not figures:
-                cells.append("")
+                cells.append(case.failures.get(peer.name, ""))
                 continue
-            middle = case.median(peer.name)
+            middle, best = case.median(peer.name), best_python(case, peers)
             span = f" ({min(figures):.2f} to {max(figures):.2f})" if len(figures) > 1 else ""
-            ratio = middle / case.median(best_python(case, peers))
-            cells.append(f"{middle:.2f}{span} **{ratio:.2f}**")
+            ratio = f" **{middle / best:.2f}**" if best else ""
+            cells.append(f"{middle:.2f}{span}{ratio}")
         lines.append(f"| {peer.name} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
@@ -261,13 +282,13 @@ def plot(measured: list[Case], peers: list[Peer]) -> None:
     figure.savefig(PLOT, metadata={"Date": None})
 
 
-def write_page(measured: list[Case], peers: list[Peer], command: str) -> None:
+def write_page(measured: list[Case], peers: list[Peer]) -> None:
     """Put the figures into the page, between its two marks."""
     start, end = "<!-- figures -->", "<!-- end of figures -->"
     before, _, rest = PAGE.read_text().partition(start)
     after = rest.partition(end)[2]
     text = (
-        f"{start}\nMade by `{command}` on {machine()}.\n\n{table(measured, peers)}\n\n"
+        f"{start}\nMade by `make bench` on {machine()}.\n\n{table(measured, peers)}\n\n"
         f"![The same as a plot]({PLOT.name})\n{end}"
     )
     PAGE.write_text(before + text + after)
@@ -275,7 +296,9 @@ def write_page(measured: list[Case], peers: list[Peer], command: str) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="take under two minutes")
+    parser.add_argument(
+        "--quick", action="store_true", help="take under two minutes, and leave docs/ alone"
+    )
     parser.add_argument("--only", default="", help="cases whose name contains this")
     parser.add_argument(
         "--peers", default="", help="peers whose name contains one of these, by comma"
@@ -301,9 +324,9 @@ def main() -> None:
             run_case(case, peers, rounds, seconds, server_core)
     if server_core is not None:
         os.sched_setaffinity(0, cores)
-    if not (options.only or options.peers):
-        command = "make bench QUICK=1" if options.quick else "make bench"
-        write_page(measured, peers, command)
+    print(f"\n{table(measured, peers)}")
+    if not (options.quick or options.only or options.peers):
+        write_page(measured, peers)
         with suppress(ImportError):
             plot(measured, peers)
 

@@ -57,7 +57,7 @@ def by_http_client(url: str) -> bytes:
 
 
 async def many(fetch: Fetch, url: str, count: int, at_once: int) -> None:
-    """Fetch so many times, so many at once, on whatever loop this runs."""
+    """Fetch a page C{count} times, C{at_once} at a time, on the loop that is running."""
     left = iter(range(count))
 
     async def work() -> None:
@@ -88,7 +88,7 @@ def on_reactor(name: str, url: str, count: int, at_once: int) -> float:
     from twisted.internet.task import react
     from twisted.web.client import Agent, readBody
 
-    from hello_service.fetch.agent import RawAgent
+    from hello_service.fetch import RawAgent
 
     if name == "treq":
         import treq
@@ -184,7 +184,7 @@ async def save_on_asyncio(name: str, url: str, write: Write) -> None:
 
 
 def save(name: str, url: str, write: Write) -> None:
-    """Save a big page as it comes."""
+    """Write a big page as it arrives."""
     if name in ("Agent", "treq"):
         from twisted.internet.defer import Deferred
         from twisted.internet.task import react

@@ -1,27 +1,39 @@
-"""Loads a server by epoll and checks every byte that it answers."""
+"""Puts load on a server with epoll, and checks every byte of its answers."""
 
 import select
 import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from math import inf
 from pathlib import Path
 
 WARM_UP = 0.1
 """Seconds of load before the first measured message."""
 
 
-class WrongAnswer(Exception):
-    """A server said something else than it should."""
+PATIENCE = 30
+"""Seconds after which a server that says nothing has no figure."""
+
+
+class NoFigure(Exception):
+    """A server gave a wrong answer, or none in time."""
+
+
+def wait(poll: select.epoll) -> list[tuple[int, int]]:
+    """Return the descriptors with something to read, and their events."""
+    if ready := poll.poll(PATIENCE):
+        return ready
+    raise NoFigure(f"no answer in {PATIENCE} seconds")
 
 
 def cpu_seconds(pid: int) -> float:
-    """What the system says a process has used, its ended threads included."""
+    """Return the CPU time of a process, its ended threads included."""
     return time.clock_gettime((~pid << 3) | 2)  # clock_getcpuclockid(3)
 
 
 def resident_bytes(pid: int) -> int:
-    """A process's resident memory."""
+    """Return the resident memory of a process."""
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():
         if line.startswith("VmRSS:"):
             return int(line.split()[1]) * 1024
@@ -30,19 +42,19 @@ def resident_bytes(pid: int) -> int:
 
 def connect(port: int, greeting: bytes) -> socket.socket:
     """Connect and read the greeting."""
-    client = socket.create_connection(("127.0.0.1", port), 30)
+    client = socket.create_connection(("127.0.0.1", port), PATIENCE)
     client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     received = b""
     while len(received) < len(greeting) and (data := client.recv(100)):
         received += data
     if received != greeting:
-        raise WrongAnswer(f"{received!r}, not {greeting!r}")
+        raise NoFigure(f"{received!r}, not {greeting!r}")
     return client
 
 
 @contextmanager
 def connections(port: int, count: int, greeting: bytes) -> Iterator[list[socket.socket]]:
-    """So many connections, greeted."""
+    """Open connections and read their greetings; close them in the end."""
     clients: list[socket.socket] = []
     try:
         for _ in range(count):
@@ -61,7 +73,7 @@ def ask_and_check(
     questions: list[tuple[bytes, bytes]],
     seconds: float,
 ) -> tuple[int, float]:
-    """Have each connection ask one of the questions again and again.
+    """Ask one of the questions on each connection, again and again.
 
     @param questions: what to send, and what is to come back.
     @return: how often an answer came, and the server's CPU seconds meanwhile.
@@ -75,17 +87,13 @@ def ask_and_check(
             client.setblocking(False)
             client.send(question)
         answers = 0
-        started = time.monotonic()
-        measured_from = started + WARM_UP
-        until = measured_from + seconds
-        before = None
-        while (now := time.monotonic()) < until:
-            if before is None and now >= measured_from:
-                before, answers = cpu_seconds(pid), 0
-            ready = poll.poll(5)
-            if not ready:
-                raise WrongAnswer("nothing for 5 seconds")
-            for descriptor, _ in ready:
+        before = 0.0
+        measured_from = time.monotonic() + WARM_UP
+        until = inf
+        while (now := time.monotonic()) < until or not answers:
+            if until == inf and now >= measured_from:
+                before, answers, until = cpu_seconds(pid), 0, now + seconds
+            for descriptor, _ in wait(poll):
                 one = state[descriptor]
                 send, recv, question, answer, length, received = one
                 data = recv(length + 1)
@@ -101,15 +109,14 @@ def ask_and_check(
                     answers += 1
                     send(question)
                 else:
-                    raise WrongAnswer(f"{received[:80]!r}, not {answer[:80]!r}")
-        assert before is not None
+                    raise NoFigure(f"{received[:80]!r}, not {answer[:80]!r}")
         return answers, cpu_seconds(pid) - before
 
 
 def connect_and_exit(
     port: int, pid: int, count: int, greeting: bytes, seconds: float
 ) -> tuple[int, float]:
-    """Connect, read the greeting, say exit, see the end of the stream; so many at a time."""
+    """Connect, read the greeting, say exit, wait for the close; C{count} clients at a time."""
     address = ("127.0.0.1", port)
     done = 0
     with select.epoll() as poll:
@@ -124,13 +131,13 @@ def connect_and_exit(
 
         for _ in range(count):
             start()
+        before = 0.0
         measured_from = time.monotonic() + WARM_UP
-        until = measured_from + seconds
-        before = None
-        while (now := time.monotonic()) < until:
-            if before is None and now >= measured_from:
-                before, done = cpu_seconds(pid), 0
-            for descriptor, _ in poll.poll(5):
+        until = inf
+        while (now := time.monotonic()) < until or not done:
+            if until == inf and now >= measured_from:
+                before, done, until = cpu_seconds(pid), 0, now + seconds
+            for descriptor, _ in wait(poll):
                 client, received = clients[descriptor]
                 data = client.recv(100)
                 if not data and received == greeting:
@@ -144,8 +151,7 @@ def connect_and_exit(
                 if received == greeting:
                     client.send(b"exit")
                 elif not data or not greeting.startswith(received):
-                    raise WrongAnswer(f"{received!r}, not {greeting!r}")
-        assert before is not None
+                    raise NoFigure(f"{received!r}, not {greeting!r}")
         used = cpu_seconds(pid) - before
         for client, _ in clients.values():
             client.close()
@@ -153,7 +159,7 @@ def connect_and_exit(
 
 
 def idle_bytes(port: int, pid: int, count: int, greeting: bytes) -> float:
-    """Bytes of the server's resident memory for each of so many idle connections."""
+    """Return how many bytes of resident memory each of C{count} idle connections takes."""
     connect(port, greeting).close()
     before = resident_bytes(pid)
     with connections(port, count, greeting):

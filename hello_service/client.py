@@ -1,4 +1,4 @@
-"""The tutorial's client (its step 3) as a Twisted protocol with awaitable methods."""
+"""The tutorial's client (step 3 of docs/tutorial.md), a Twisted protocol with awaitable methods."""
 
 from contextlib import suppress
 

@@ -4,7 +4,7 @@ import re
 from enum import Enum
 
 READ_SIZE = 1024
-"""Bytes that the tutorial's server reads at once (its step 2), hence the longest message."""
+"""Bytes in the longest message: the tutorial's C{recv(1024)}, step 2 of docs/tutorial.md."""
 
 LINE_TOO_LONG = b"A line has at most %d bytes: send a shorter one.\r\n" % READ_SIZE
 

@@ -1,4 +1,4 @@
-"""The tutorial's server (its step 2) as a Twisted protocol and its factory."""
+"""The tutorial's server (step 2 of docs/tutorial.md) as a Twisted protocol and its factory."""
 
 from typing import Any
 

@@ -6,17 +6,21 @@ from typing import Any, cast
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionDone, ConnectionLost
-from twisted.internet.interfaces import IHostResolution, IResolutionReceiver
+from twisted.internet.interfaces import (
+    IHostResolution,
+    IResolutionReceiver,
+    IStreamClientEndpoint,
+)
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.internet.testing import MemoryReactorClock, StringTransport
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
+from twisted.web.client import URI
 from twisted.web.http_headers import Headers
 from twisted.web.iweb import IAgentEndpointFactory, IResponse
 from zope.interface import implementer
 
-from hello_service.fetch.agent import RawAgent
-from hello_service.fetch.exchange import Settings
+from hello_service.fetch import RawAgent, Settings
 from hello_service.fetch.response import RawResponse
 
 V4 = IPv4Address("TCP", "192.0.2.1", 80)
@@ -53,6 +57,19 @@ class Resolver:
 
     def cancel(self) -> None:
         raise NotImplementedError  # as Twisted's own does
+
+
+@implementer(IAgentEndpointFactory)
+class Endpoints:
+    """Leads every URI to one place."""
+
+    def __init__(self, endpoint: IStreamClientEndpoint) -> None:
+        self.endpoint = endpoint
+        self.uris: list[URI] = []
+
+    def endpointForURI(self, uri: URI) -> IStreamClientEndpoint:
+        self.uris.append(uri)
+        return self.endpoint
 
 
 class Body(Protocol):

@@ -1,6 +1,7 @@
 """Who imports whom in hello_service, read from its files."""
 
 import ast
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import hello_service
@@ -8,7 +9,7 @@ import hello_service
 PACKAGE = Path(hello_service.__file__).parent
 
 LEAVES = {"", "address", "values"}
-"""What any room may use: the package's own constants, how addresses and values are written."""
+"""Modules that any room may import: constants, and how addresses and values are written."""
 
 ALLOWED: dict[str, set[str]] = {
     "conversation": set(),
@@ -20,7 +21,7 @@ ALLOWED: dict[str, set[str]] = {
     "cli": {"client", "fetch"},
     "service": {"server", "daemon"},
 }
-"""Which rooms each room may use besides the leaves, which use nothing."""
+"""The rooms that each room may import, besides the leaves; the leaves import nothing of ours."""
 
 
 def imported(node: ast.AST) -> list[str]:
@@ -47,7 +48,7 @@ def trees() -> dict[str, ast.Module]:
 
 
 def imports() -> dict[str, set[str]]:
-    """Return which modules of hello_service each of them imports, wherever in the file."""
+    """Return which modules of hello_service each of them imports, anywhere in the file."""
     modules = trees()
     found: dict[str, set[str]] = {}
     for module, tree in modules.items():
@@ -63,3 +64,14 @@ def imports() -> dict[str, set[str]]:
 def room(module: str) -> str:
     """Return the room that a module is in: its package, or itself."""
     return module.partition(".")[0]
+
+
+def floors(uses: dict[str, set[str]]) -> dict[str, int]:
+    """Return how high each node stands: one above the highest that it uses, 0 if it uses none.
+
+    @raise graphlib.CycleError: if they go round in a circle.
+    """
+    found: dict[str, int] = {}
+    for node in TopologicalSorter(uses).static_order():
+        found[node] = max((found[other] + 1 for other in uses.get(node, ())), default=0)
+    return found

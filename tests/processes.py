@@ -1,8 +1,9 @@
-"""Real processes for tests: what they print, waited for without a sleep."""
+"""Real processes for tests, which wait for what these print and never sleep."""
 
 import os
 import re
 import select
+import shlex
 import signal
 import subprocess
 import sys
@@ -31,16 +32,21 @@ def on_reactor(command: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def missing(what: str) -> NoReturn:
-    """Skip the test for want of something; where CI is set nothing may be missing, and it fails."""
+    """Skip the test because something is not installed; in CI, where all must be, fail it."""
     if "CI" in os.environ:
         raise AssertionError(what)
     raise SkipTest(what)
 
 
 def program(name: str) -> str:
-    """Find a program, the interpreter's neighbours first."""
+    """Find a program, first beside the interpreter."""
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
     return which(name, path=path) or missing(f"{name} is not installed")
+
+
+def in_shell(name: str) -> str:
+    """Find a program, and write it so that a shell takes it for one word."""
+    return shlex.quote(program(name))
 
 
 def run(*command: str, **options: object) -> subprocess.CompletedProcess[str]:
@@ -51,8 +57,19 @@ def run(*command: str, **options: object) -> subprocess.CompletedProcess[str]:
     )
 
 
+def full_pipe() -> tuple[int, int]:
+    """Make a pipe without room, and with a writing end that does not wait; return both ends."""
+    read, write = os.pipe()
+    os.set_blocking(write, False)
+    try:
+        while True:
+            os.write(write, bytes(4096))
+    except BlockingIOError:
+        return read, write
+
+
 def wait_for_end(pid: int) -> None:
-    """Wait until a process that is no child of ours has ended."""
+    """Wait until a process that is not our child has ended."""
     try:
         descriptor = os.pidfd_open(pid)
     except ProcessLookupError:
@@ -102,7 +119,7 @@ class Daemon:
             self._printed.notify_all()
 
     def wait_for(self, pattern: str, count: int = 1) -> re.Match[str]:
-        """Wait until so many lines match; return the last match."""
+        """Wait until C{count} lines match; return the last match."""
         found: list[re.Match[str]] = []
 
         def enough() -> bool:
@@ -125,7 +142,7 @@ class Daemon:
         return self.wait()
 
     def wait(self) -> int:
-        """Wait for its end, and for all that it has printed; return the exit status."""
+        """Wait until it has ended and all its output is read; return the exit status."""
         status = self.process.wait(PATIENCE)
         self._reader.join()
         return status
@@ -147,6 +164,11 @@ class ProcessTestCase(SynchronousTestCase):
 
     def setUp(self) -> None:
         self.folder = Path(self.enterContext(TemporaryDirectory()))
+
+    def heed_ctrl_c(self) -> None:
+        """Have the processes of this test take SIGINT, even if our own parent ignores it."""
+        before = signal.signal(signal.SIGINT, signal.default_int_handler)
+        self.addCleanup(signal.signal, signal.SIGINT, before)
 
     def daemon(self, *arguments: str, command: tuple[str, ...] = TWISTD) -> Daemon:
         """Start a daemon that ends with the test at the latest."""

@@ -1,10 +1,12 @@
 """Imports go one way, and the reactor is not imported by importing a module."""
 
 import ast
+from graphlib import CycleError
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from tests.imports import ALLOWED, LEAVES, imported, imports, room, trees
+from tests.drawing import DRAWING, drawing
+from tests.imports import ALLOWED, LEAVES, floors, imported, imports, room, trees
 
 
 class ImportTests(SynchronousTestCase):
@@ -16,6 +18,14 @@ class ImportTests(SynchronousTestCase):
 
     def test_every_room_is_there(self) -> None:
         self.assertEqual({room(module) for module in trees()}, set(ALLOWED) | LEAVES)
+
+    def test_no_file_imports_itself_by_way_of_others(self) -> None:
+        self.assertEqual(floors({"a": {"b", "c"}, "b": {"c"}}), {"a": 2, "b": 1, "c": 0})
+        self.assertRaises(CycleError, floors, {"a": {"b"}, "b": {"a"}})
+        floors(imports())
+
+    def test_the_drawing_shows_what_the_code_imports(self) -> None:
+        self.assertEqual(DRAWING.read_text(), drawing(), "make drawing")
 
     def test_no_reactor_and_no_old_log_at_module_level(self) -> None:
         reactors = []

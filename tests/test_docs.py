@@ -1,4 +1,4 @@
-"""The documents lead where they say, name every option, and have what the programs say."""
+"""The documents' links work, they name every option, and quote what the programs say."""
 
 import errno
 import gzip
@@ -15,10 +15,11 @@ from operator import attrgetter
 from pathlib import Path
 from traceback import format_exception_only
 
+from twisted.python.reflect import namedAny
 from twisted.trial.unittest import SkipTest, SynchronousTestCase
 
 from hello_service import ERRORS_PAGE
-from hello_service.cli import client
+from hello_service.cli import client_options
 from hello_service.cli.fetch_options import parse_options
 from hello_service.cli.trouble import Trouble
 from hello_service.daemon.obstacles import Obstacle
@@ -30,13 +31,13 @@ PAGES = [ROOT / ERRORS_PAGE, (ROOT / ERRORS_PAGE).with_suffix(".zh-CN.md")]
 
 
 def sections(page: Path) -> dict[str, str]:
-    """What stands under each heading."""
+    """Return the text under each heading."""
     _, *parts = re.split(r"^## (.+)\n", page.read_text(), flags=re.MULTILINE)
     return dict(zip(parts[::2], parts[1::2], strict=True))
 
 
 def code(section: str) -> list[str]:
-    """The lines that are set as code, without their comments."""
+    """Return the lines that are set as code, without their comments."""
     return [line.split("  #")[0].strip() for line in section.split("\n") if line.startswith("    ")]
 
 
@@ -96,6 +97,17 @@ def wait_too_long() -> None:
         left.recv(1024)
 
 
+def read_from_who_is_closed() -> None:
+    client = socket.socket()
+    client.close()
+    client.recv(1024)
+
+
+def read_from_who_listens() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.recv(1024)
+
+
 def send_text() -> None:
     with socket.socket() as client:
         client.send("Michael")  # type: ignore[arg-type]
@@ -107,7 +119,7 @@ def write_bytes() -> None:
 
 
 def error_line(cause: Callable[[], object]) -> str:
-    """The last line of the traceback that something ends with."""
+    """Return the last line of the traceback that a failing call leaves."""
     try:
         cause()
     except Exception as error:
@@ -128,6 +140,8 @@ ERRORS: list[tuple[str, Callable[[], object]]] = [
     ("TIMEOUT", wait_too_long),
     ("RESET", read_from_who_closed_unread),
     ("RESET", write_to_nobody),
+    ("CLOSED", read_from_who_is_closed),
+    ("CLOSED", read_from_who_listens),
     ("BYTES-OR-STR", send_text),
     ("BYTES-OR-STR", lambda: b"Hello, " + "Michael"),  # type: ignore[operator]
     ("BYTES-OR-STR", lambda: "Hello, " + b"Michael"),  # type: ignore[operator]
@@ -143,12 +157,12 @@ if sys.version_info >= (3, 12):
 
 
 def options_in(text: str) -> set[str]:
-    """The options that a text names, but for those that every program has."""
+    """Return the options that a text names, except those that every program has."""
     return set(re.findall(r"--[a-z-]+", text)) - {"--help", "--version"}
 
 
 def command_help(parse: Callable[[Sequence[str]], object]) -> str:
-    """What a command prints for C{--help}."""
+    """Return what a command prints for C{--help}."""
     with redirect_stdout(StringIO()) as shown:
         try:
             parse(["--help"])
@@ -158,7 +172,7 @@ def command_help(parse: Callable[[Sequence[str]], object]) -> str:
 
 
 def anchor(heading: str) -> str:
-    """What a heading is linked to by."""
+    """Return the anchor that GitHub gives a heading."""
     return re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-")
 
 
@@ -175,10 +189,26 @@ class DocumentTests(SynchronousTestCase):
                     headings = re.findall(r"^#+ (.+)$", target.read_text(), flags=re.MULTILINE)
                     self.assertIn(place, map(anchor, headings), f"{page.name}: {link}")
 
+    def test_both_languages_show_the_same_code(self) -> None:
+        for twin in [page for page in DOCUMENTS if page.stem.endswith(".zh-CN")]:
+            english = twin.with_name(twin.name.replace(".zh-CN", ""))
+            self.assertEqual(code(english.read_text()), code(twin.read_text()), twin.name)
+
+    def test_files_are_where_the_pages_say(self) -> None:
+        for page in DOCUMENTS:
+            for path in re.findall(r"`((?:\w+/)+\w+\.py)`", page.read_text()):
+                found = [folder / path for folder in (ROOT, ROOT / "hello_service")]
+                self.assertTrue(any(map(Path.exists, found)), f"{page.name}: {path}")
+
+    def test_names_can_be_imported(self) -> None:
+        for page in DOCUMENTS:
+            for name in set(re.findall(r"hello_service(?:\.[A-Za-z_]+)+", page.read_text())):
+                self.assertIsNotNone(namedAny(name), f"{page.name}: {name}")
+
     def test_options(self) -> None:
         for name, text in (
             ("running", str(Options())),
-            ("client", command_help(client.parse)),
+            ("client", command_help(client_options.parse_options)),
             ("fetching", command_help(parse_options)),
         ):
             told = options_in((ROOT / "docs" / f"{name}.md").read_text())
@@ -218,7 +248,7 @@ class ErrorsPageTests(SynchronousTestCase):
         for program, *arguments in typed:
             match program:
                 case "hello-client":
-                    client.parse(arguments)
+                    client_options.parse_options(arguments)
                 case "hello-fetch":
                     parse_options(arguments)
                 case _:

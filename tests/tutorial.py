@@ -1,4 +1,4 @@
-"""The tutorial's server and client as it describes them (its steps 2 and 3), for comparison."""
+"""The tutorial's server and client to compare with (steps 2 and 3 of docs/tutorial.md)."""
 
 import socket
 import threading

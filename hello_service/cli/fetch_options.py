@@ -7,11 +7,13 @@ from collections.abc import Sequence
 from socket import AF_INET, AF_INET6, AddressFamily
 
 from hello_service import __version__
+from hello_service.cli.redirects import explain_slashes
 from hello_service.fetch.request import InvalidRequest, Place, parse_url, request_bytes
 from hello_service.values import BadValue, not_empty, positive_seconds, whole_number
 
 _EPILOG = """Exit statuses: 0 done, 2 usage, 3 DNS, 4 REFUSED, 5 UNREACHABLE, 6 TIMEOUT, 7 RESET,
-8 PROTOCOL, 9 TLS, 10 STATUS (--fail), 11 FILE, 12 SIZE, 130 interrupted, 141 broken pipe."""
+8 PROTOCOL, 9 TLS, 10 STATUS (--fail), 11 FILE, 12 SIZE, 130 Ctrl+C, 141 broken pipe, 143 SIGTERM.
+"""
 
 
 class Options(argparse.Namespace):
@@ -30,6 +32,7 @@ class Options(argparse.Namespace):
     raw: bool
     open: bool
     trace: bool
+    trace_all: bool
     quiet: bool
     place: Place
 
@@ -40,18 +43,21 @@ def parse_options(arguments: Sequence[str] | None = None) -> Options:
     options = parser.parse_args(arguments, Options())
     if not options.url.partition("/")[0].endswith(":"):
         options.url = f"http://{options.url}"
+    if no_host := explain_slashes(options.url):
+        parser.error(f"{options.url!r} is not a URL: {no_host}.")
     try:
         options.place = parse_url(options.url)
         request_bytes(options.place, b"GET", tuple(options.headers))
     except InvalidRequest as error:
         parser.error(f"{error}.")
+    options.trace = options.trace or options.trace_all
     if options.open and (options.head or options.output == "-"):
         parser.error("--open shows a saved file: leave --head and -o - out.")
     if options.output == "/dev/stdout":
         options.output = "-"
     if options.output and options.output.endswith("/"):
         parser.error(
-            f"-o takes a file, not a folder: write its name, too, like {options.output}page."
+            f"-o takes a file, not a folder: write its name, too, like {options.output + 'page'!r}."
         )
     return options
 
@@ -70,7 +76,8 @@ def _parser() -> argparse.ArgumentParser:
         default=[], help="send this header, too; may be repeated")  # fmt: skip
     add("--head", action="store_true", help="ask for the head alone")
     add("--follow", action="store_true", help="go where redirects lead")
-    add("--fail", action="store_true", help="take 4xx and 5xx for failures: save nothing")
+    add("--fail", action="store_true", help="take 4xx, 5xx, and redirects that are not followed,"
+        " for failures: save nothing")  # fmt: skip
     add("--no-decompress", dest="decompress", action="store_false",
         help="save gzip and deflate as they came")  # fmt: skip
     add("--raw", action="store_true", help="save the bytes as they came, chunk sizes included")
@@ -88,6 +95,7 @@ def _parser() -> argparse.ArgumentParser:
         families.add_argument(flag, dest="family", action="store_const", const=family,
                               help=f"use {text} only")  # fmt: skip
     add("--trace", action="store_true", help="show each event of the socket on standard error")
+    add("--trace-all", action="store_true", help="the same, with every byte of the body")
     add("-q", "--quiet", action="store_true", help="show no progress and no hints")
     add("--version", action="version", version=f"hello_service {__version__}")
     return parser

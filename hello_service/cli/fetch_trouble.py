@@ -1,22 +1,43 @@
 """What can go wrong with a fetch, in the words and statuses of both commands."""
 
+import errno
+import re
+
 from twisted.internet.abstract import isIPAddress, isIPv6Address
 from twisted.internet.error import DNSLookupError
 
-from hello_service.cli.showing import escaped
+from hello_service.cli.escaping import escaped
 from hello_service.cli.trouble import Trouble, TroubleError, connect_trouble, output_trouble
 from hello_service.fetch.coding import BadCoding
 from hello_service.fetch.errors import (
     BodyTooLarge,
     ConnectTimeout,
     CutShort,
+    MalformedResponse,
     OutOfTime,
     ResponseError,
     Stalled,
     TLSFailed,
 )
+from hello_service.fetch.reader import Ending
 from hello_service.fetch.request import NoTLS, Place
 from hello_service.fetch.response import RawResponse
+from hello_service.fetch.wire import Wire
+
+_STRANGERS = (
+    (b"SSH-", "SSH: check the port"),
+    (b"220", "SMTP or FTP: check the port"),
+    (b"+OK", "POP3: check the port"),
+    (b"* OK", "IMAP: check the port"),
+    (b"RFB ", "VNC: check the port"),
+    (b"Welcome!", "a hello server: greet it with hello-client"),
+    (b"\x15\x03", "TLS: ask for https://"),
+    (b"<", "a page without a head: check the port"),
+)
+"""How what is not HTTP begins, and what to do about it."""
+
+_BEGINNING = 60
+"""Bytes that are quoted of it."""
 
 
 def fetch_trouble(error: BaseException, place: Place, seconds: float) -> TroubleError:
@@ -46,8 +67,7 @@ def fetch_trouble(error: BaseException, place: Place, seconds: float) -> Trouble
 def _response_trouble(error: ResponseError, place: str) -> TroubleError:
     match error:
         case TLSFailed():
-            advice = "check the host name, this machine's clock and its certificates"
-            return TroubleError(Trouble.TLS, f"{place}: {error}: {advice}.")
+            return TroubleError(Trouble.TLS, f"{place}: {error}.")
         case Stalled() | OutOfTime():
             advice = "try again, or give it more with --timeout"
             return TroubleError(Trouble.TIMEOUT, f"{place}: {error}: {advice}.")
@@ -56,12 +76,31 @@ def _response_trouble(error: ResponseError, place: str) -> TroubleError:
             return TroubleError(Trouble.RESET, f"{place}: {error}: {advice}.")
         case BodyTooLarge():
             return TroubleError(Trouble.SIZE, f"{place}: {error}: --max-size sets how many it may.")
+        case MalformedResponse(wire=Wire(head=head)) if head and not head.startswith(b"HTTP/"):
+            looks = next((looks for start, looks in _STRANGERS if head.startswith(start)), "")
+            line = escaped(head[:_BEGINNING]).partition("\n")[0]
+            what = (
+                f"begins with '{line}' and looks like {looks}"
+                if looks
+                else (f"begins with '{line}': check the port")
+            )
+            return TroubleError(Trouble.PROTOCOL, f"{place}: this is not HTTP: it {what}.")
     advice = "this is the server's fault; --trace shows what came"
-    return TroubleError(Trouble.PROTOCOL, f"{place}: {error}: {advice}.")
+    return TroubleError(Trouble.PROTOCOL, f"{place}: {_unmarked(str(error))}: {advice}.")
 
 
-def status_trouble(response: RawResponse) -> TroubleError:
-    """Put into words that the server answered with 4xx or 5xx."""
+def _unmarked(sentence: str) -> str:
+    """Quote bytes as text: the mark that Python puts before them is for programmers."""
+    return re.sub(r"""(?<= )b(?=['"])""", "", sentence)
+
+
+def status_trouble(response: RawResponse, no_page: str) -> TroubleError:
+    """Put into words that the server answered with a status that is a failure.
+
+    @param no_page: why the answer has no page, if so.
+    """
+    if response.code < 400:
+        return TroubleError(Trouble.STATUS, f"{no_page}.")
     whose = "the request: check the URL" if response.code < 500 else "the server: try again later"
     reason = escaped(response.phrase).replace("\n", " ")
     return TroubleError(
@@ -73,8 +112,21 @@ def file_trouble(name: str, error: OSError) -> TroubleError:
     """Put into words why the body cannot be written."""
     if name == "-":
         return output_trouble(error)
-    place = error.filename or name
-    return TroubleError(
-        Trouble.FILE,
-        f"{str(place)!r} cannot be written ({error.strerror}): choose another with -o.",
-    )
+    advice = "choose another with -o"
+    if error.errno in (errno.EMFILE, errno.ENFILE):
+        advice = "raise the limit, with ulimit -n 64"
+    place = str(error.filename or name)
+    return TroubleError(Trouble.FILE, f"{place!r} cannot be written ({error.strerror}): {advice}.")
+
+
+def excess(wire: Wire) -> str:
+    """Say that more came than the page, if so: a sentence without full stop."""
+    match wire:
+        case Wire(excess=0):
+            return ""
+        case Wire(ending=Ending.LENGTH):
+            return (
+                f"{wire.excess} bytes more came than the head announced: the page is cut there, as"
+                " the server's Content-Length is wrong"
+            )
+    return f"{wire.excess} bytes more came after the last chunk: they are no part of the page"

@@ -1,24 +1,26 @@
-"""A body on its way from a response to where it is saved."""
+"""Takes a body from its response to where it is saved."""
 
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.interfaces import IReactorTime, IWriteDescriptor
+from twisted.internet.interfaces import IWriteDescriptor
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from hello_service.cli.outlet import Console
 from hello_service.cli.saving import Place
 from hello_service.fetch.coding import BadCoding, Decoder
 from hello_service.fetch.errors import BodyTooLarge, ResponseError
 from hello_service.fetch.response import RawResponse
 
-TURN = 16
-"""Pieces saved in one turn of the reactor, 4 MiB at most: few bytes of gzip cannot hold it up."""
+HELD = 64 * 1024
+"""Bytes of a body that are held, to be saved as they came if nothing can be made of them."""
 
-PATIENCE = 1.0
-"""Seconds before progress is shown: what is over sooner needs none."""
+TURN = 16
+"""Pieces to save in one turn of the reactor, 4 MiB at most, so that no gzip can hold it up."""
 
 
 @implementer(IWriteDescriptor)
@@ -27,12 +29,13 @@ class Receiving:
 
     @ivar saved: bytes written.
     @ivar done: fires when the body is whole and in its place; fails with L{ResponseError},
-        L{BadCoding} or C{OSError}. To cancel it gives the body up.
+        L{BadCoding} or C{OSError}. Cancel it to give the body up.
     """
 
     def __init__(
         self,
         reactor: Any,
+        console: Console,
         response: RawResponse,
         place: Place,
         decoder: Decoder,
@@ -41,17 +44,20 @@ class Receiving:
     ) -> None:
         """
         @param reactor: L{IReactorTime} and L{IReactorFDSet}.
+        @param console: nothing is saved while it is behind, so a trace does not grow in memory.
         @param max_size: most bytes to save: few bytes of gzip can be many.
         @param progress: is told how many bytes of the body came.
         """
         self.saved = 0
         self.done: Deferred[None] = Deferred(lambda _: self._stop(CancelledError()))
         self._reactor = reactor
+        self._console = console
         self._response = response
         self._place = place
         self._decoder = decoder
         self._max_size = sys.maxsize if max_size is None else max_size
         self._progress = progress
+        self._held = b""
         self._pieces: Iterator[bytes] = iter(())
         self._unsaved = memoryview(b"")
         self._too_large = False
@@ -59,22 +65,36 @@ class Receiving:
 
     def data_received(self, data: bytes) -> None:
         self._progress(len(data))
+        if not self.saved:
+            self._held = (self._held + data)[:HELD]
         self._pieces = self._decoder.feed(data)
         if not self._save_some():
             self._response.pauseProducing()
 
     def body_ended(self, error: ResponseError | None) -> None:
+        if self.done.called:  # it was cancelled
+            return
         problem = self._problem or error
-        if problem is None:
-            try:
+        try:
+            if problem is None:
                 self._decoder.end()
                 self._place.keep()
-            except (BadCoding, OSError) as late:
-                problem = late
+        except (BadCoding, OSError) as late:
+            problem = late
         if problem is None:
             self.done.callback(None)
         else:
+            self._save_undecoded(problem)
             self.done.errback(problem)
+
+    def _save_undecoded(self, problem: Exception) -> None:
+        """Save what came and could not be made bytes of the page."""
+        rest = self._response.wire.rest
+        if isinstance(problem, BadCoding) and not self.saved:
+            rest = self._held
+        if rest:
+            with suppress(OSError):  # it is over already, for another reason
+                self._place.write(rest)
 
     def fileno(self) -> int:
         return self._place.fileno()
@@ -96,7 +116,11 @@ class Receiving:
             self._response.resumeProducing()
 
     def _save_some(self) -> bool:
-        """Save what one turn has time for; return whether it is all, for else it will go on."""
+        """Save what one turn has time for; return whether that is all. If not, it goes on later."""
+        if self._console.behind:
+            drained = Deferred.fromCoroutine(self._console.drained())
+            drained.addBoth(lambda _: self._go_on())
+            return False
         try:
             for _ in range(TURN):
                 if not self._unsaved and not self._next_piece():
@@ -114,7 +138,7 @@ class Receiving:
         return False
 
     def _next_piece(self) -> bool:
-        """Take the next piece to save, if there is one."""
+        """Take the next piece to save; return whether there is one."""
         if self._problem:
             return False
         if self._too_large:
@@ -132,44 +156,3 @@ class Receiving:
         self._unsaved = memoryview(b"")
         self._reactor.removeWriter(self)
         self._response.abortConnection()
-
-
-class Progress:
-    """A bar on a terminal, for bodies that take longer than `PATIENCE`, if tqdm is installed."""
-
-    def __init__(self, clock: IReactorTime, stream: Any, total: int | None) -> None:
-        """
-        @param stream: the terminal, or C{None} to show nothing.
-        @param total: bytes to come, if that is known.
-        """
-        self._stream = stream
-        self._total = total
-        self._count = 0
-        self._bar: Any = None
-        self._timer = None if stream is None else clock.callLater(PATIENCE, self._show)
-
-    def add(self, count: int) -> None:
-        """Take that so many bytes came."""
-        self._count += count
-        if self._bar is not None:
-            self._bar.update(count)
-
-    def end(self) -> None:
-        """Take that it is over."""
-        if self._timer and self._timer.active():
-            self._timer.cancel()
-        if self._bar is not None:
-            self._bar.close()
-
-    def _show(self) -> None:
-        try:
-            from tqdm import tqdm
-        except ImportError:
-            return
-        self._bar = tqdm(
-            total=self._total,
-            initial=self._count,
-            unit="B",
-            unit_scale=True,
-            file=self._stream,
-        )

@@ -1,8 +1,8 @@
-"""What a fetch shows to people: heads that cannot drive a terminal, and a trace of the socket."""
+"""What --trace shows: each event of a socket, with its time and its bytes."""
 
 import time
 from collections.abc import Callable, Sequence
-from typing import TextIO
+from typing import Any
 
 from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IAddress
@@ -11,92 +11,119 @@ from twisted.python.failure import Failure
 from hello_service.address import address_text
 from hello_service.fetch.wire import Observer
 
+SHOWN = 4096
+"""Bytes of a body that are shown: they tell what it is, and all of 20 MB is a million rows."""
+
 _ROW = 16
 
 
-def escaped(data: bytes) -> str:
-    """Write bytes as text in which only line ends, CR LF or LF, act on a terminal."""
-    text = data.decode(errors="backslashreplace").replace("\r\n", "\n")
-    return "".join(
-        character if character.isprintable() or character == "\n" else _escape(character)
-        for character in text
-    )
+def dump(data: bytes, arrow: str) -> str:
+    """Write bytes in rows of offset, hexadecimal and text.
 
-
-def _escape(character: str) -> str:
-    return character.encode("unicode_escape").decode()
-
-
-def dump(data: bytes) -> str:
-    """Write bytes in rows of offset, hexadecimal and text."""
+    What is UTF-8 is shown as text, each character in the row of its first byte.
+    """
     rows = []
-    for start in range(0, len(data), _ROW):
+    for start, text in zip(range(0, len(data), _ROW), _texts(data), strict=True):
         row = data[start : start + _ROW]
-        text = "".join(chr(byte) if 0x20 <= byte < 0x7F else "." for byte in row)
-        rows.append(f"    {start:06x}  {row.hex(' '):{_ROW * 3}} {text}\n")
+        rows.append(f"  {arrow} {start:06x}  {row.hex(' '):{_ROW * 3}} {text}\n")
     return "".join(rows)
 
 
+def _texts(data: bytes) -> list[str]:
+    """Return what can be seen of each row."""
+    rows = [""] * -(-len(data) // _ROW)
+    at = 0
+    for character in data.decode(errors="surrogateescape"):
+        rows[at // _ROW] += character if character.isprintable() else "."
+        at += len(character.encode(errors="surrogateescape"))
+    return rows
+
+
 class Trace(Observer):
-    """Writes each event of a socket with its time, in milliseconds since the first.
+    """Writes each event of a socket with its time, in milliseconds since the first."""
 
-    @ivar error: why it writes no more, if so.
-    """
-
-    def __init__(self, stream: TextIO, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        stream: Any,
+        shown: int = SHOWN,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """
+        @param stream: has a C{write} for text.
+        @param shown: most bytes of each body to show, with its chunk sizes.
+        """
         self._stream = stream
+        self._shown = shown
+        self._left = shown
+        self._tail: bytes | None = b""
         self._monotonic = monotonic
         self._began = monotonic()
         self._closing = False
-        self.error: OSError | None = None
 
-    def _write(self, event: str, data: bytes = b"") -> None:
+    def note(self, event: str, data: bytes = b"", arrow: str = " ") -> None:
+        """Write an event, and the bytes that belong to it."""
         milliseconds = (self._monotonic() - self._began) * 1000
-        if self.error is None:
-            try:
-                self._stream.write(f"{milliseconds:10.3f} ms  {event}\n{dump(data)}")
-            except OSError as error:
-                self.error = error
+        self._stream.write(f"{milliseconds:10.3f} ms  {event}\n{dump(data, arrow)}")
 
     def resolving(self, host: str) -> None:
-        self._write(f"resolving {host}")
+        self.note(f"resolving {host}")
 
     def resolved(self, addresses: Sequence[IAddress]) -> None:
-        self._write("resolved: " + (", ".join(map(address_text, addresses)) or "no address"))
+        self.note("resolved: " + (", ".join(map(address_text, addresses)) or "no address"))
 
     def connecting(self, address: IAddress) -> None:
-        self._write(f"connecting to {address_text(address)}")
+        self.note(f"connecting to {address_text(address)}")
 
     def failed(self, address: IAddress, reason: Failure) -> None:
-        self._write(f"failed to connect to {address_text(address)}: {reason.getErrorMessage()}")
+        self.note(f"failed to connect to {address_text(address)}: {reason.getErrorMessage()}")
 
     def connected(self, local: IAddress, peer: IAddress) -> None:
-        self._write(f"connected to {address_text(peer)} from {address_text(local)}")
+        self._left, self._tail = self._shown, b""
+        self.note(f"connected to {address_text(peer)} from {address_text(local)}")
 
     def secured(self) -> None:
-        self._write("TLS agreed on; what follows is shown decrypted")
+        self.note("TLS agreed on; what follows is shown decrypted")
 
     def sent(self, data: bytes) -> None:
-        self._write(f"sent {len(data)} bytes", data)
+        self.note(f"> sent {len(data)} bytes", data, ">")
 
     def received(self, data: bytes) -> None:
-        self._write(f"received {len(data)} bytes", data)
+        head = self._of_head(data)
+        shown = min(len(data), head + self._left)
+        self._left -= shown - head
+        more = len(data) - shown
+        hidden = f", {more} of them not shown: --trace-all shows them" if more else ""
+        self.note(f"< received {len(data)} bytes{hidden}", data[:shown], "<")
+
+    def _of_head(self, data: bytes) -> int:
+        """Return how many of these bytes are of the first head."""
+        if self._tail is None:
+            return 0
+        joined = self._tail + data
+        end = joined.find(b"\r\n\r\n")
+        if end < 0:
+            head = len(data)
+            self._tail = joined[-3:]
+        else:
+            head = end + 4 - len(self._tail)
+            self._tail = None
+        return head
 
     def paused(self) -> None:
-        self._write("reading paused")
+        self.note("reading paused")
 
     def resumed(self) -> None:
-        self._write("reading resumed")
+        self.note("reading resumed")
 
     def closing(self) -> None:
         self._closing = True
-        self._write("closing the connection")
+        self.note("closing the connection")
 
     def lost(self, reason: Failure) -> None:
         if self._closing:
-            self._write("closed")
+            self.note("closed")
         elif reason.check(ConnectionDone):
-            self._write("end of stream: the peer has closed")
+            self.note("end of stream: the peer has closed")
         else:
-            self._write(f"reset or broken: {reason.getErrorMessage()}")
+            self.note("the connection broke")
         self._closing = False

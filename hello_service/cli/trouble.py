@@ -77,6 +77,19 @@ def connect_trouble(failure: BaseException, place: str, seconds: float) -> Troub
                 Trouble.RESET,
                 f"{place} reset the connection at once: it may have too many; look into its log.",
             )
+        case (
+            error.ConnectError(osError=errno.EMFILE | errno.ENFILE)
+            | OSError(errno=errno.EMFILE | errno.ENFILE)
+        ):
+            return TroubleError(
+                Trouble.UNREACHABLE,
+                f"{place} cannot be reached, as too few files may be open here: raise the limit,"
+                " with ulimit -n 64.",
+            )
+        case OverflowError():
+            return TroubleError(
+                Trouble.UNREACHABLE, f"{place} has no such port: ports are 1 to 65535."
+            )
     reason = str(failure).rstrip(".")
     return TroubleError(
         Trouble.UNREACHABLE,

@@ -112,7 +112,8 @@ class ListeningService(Service):
         self.ports[port] = place
         if isinstance(port, tcp.Port):
             self._descriptors.append(port.fileno())
-            port.socket = PausableSocket(port.socket, lambda: self.paused > 0, self.pause)
+            if type(port).doRead is tcp.Port.doRead:
+                port.socket = PausableSocket(port.socket, lambda: self.paused > 0, self.pause)
         self._listening(port)
         if len(self.ports) == len(self._endpoints):
             self._ready()

@@ -1,4 +1,4 @@
-"""An HTTP agent over a raw TCP connection, which keeps what was truly on the wire."""
+"""An HTTP agent over a raw TCP connection, which keeps what was on the wire."""
 
 from typing import Any
 
@@ -14,10 +14,12 @@ from twisted.web.iweb import (
 )
 from zope.interface import implementer
 
+from hello_service.fetch.errors import TLSFailed
 from hello_service.fetch.exchange import Exchange, Settings
 from hello_service.fetch.headers import header_pairs
-from hello_service.fetch.request import InvalidRequest, NoTLS, Place, parse_url, request_bytes
+from hello_service.fetch.request import InvalidRequest, Place, parse_url, request_bytes
 from hello_service.fetch.response import ClientRequest
+from hello_service.fetch.tls import Handshake, OwnHandshake, tls_host
 from hello_service.fetch.wire import Times, Wire
 
 
@@ -25,8 +27,9 @@ from hello_service.fetch.wire import Times, Wire
 class RawAgent:
     """Fetches by HTTP/1.1, one connection for each request; the responses have a C{wire}.
 
-    Before there is a response, a request fails with L{InvalidRequest}, with what Twisted says
-    when no connection can be made, or with a L{ResponseError}, whose C{wire} has what had come.
+    A request that gets no response fails with L{InvalidRequest} if it cannot be sent; with
+    Twisted's own error if no connection can be made; else with a L{ResponseError}, which is a
+    C{ResponseFailed} of Twisted's as well, and whose C{wire} has what had come.
     """
 
     def __init__(
@@ -39,8 +42,10 @@ class RawAgent:
     ) -> None:
         """
         @param reactor: L{IReactorTCP}, L{IReactorTime}, L{IReactorPluggableNameResolver}.
-        @param policy_for_https: whom to trust, if not the platform's authorities.
+        @param policy_for_https: whom to trust, if not the platform's authorities. That the
+            certificate is the host's is checked besides.
         @param endpoint_factory: makes the connections, TLS included, in place of TCP to the host.
+            Of https nothing is sent unless TLS shows a certificate of the host's.
         """
         self._reactor = reactor
         self._settings = settings or Settings()
@@ -54,13 +59,16 @@ class RawAgent:
         headers: Headers | None = None,
         bodyProducer: IBodyProducer | None = None,
     ) -> Deferred[IResponse]:
-        """Send C{Host}, C{Connection: close} and what the caller adds; see L{IAgent}.
+        """Send C{Host}, C{Connection: close} and the caller's headers; see L{IAgent}.
 
-        Nothing is sent that cannot be, CR, LF and NUL above all; a body cannot.
+        A request that could be read in two ways is not sent, nor is one with a body.
         """
         try:
             if bodyProducer is not None:
                 raise InvalidRequest("a request with a body cannot be sent: leave bodyProducer out")
+            for what, value in (("method", method), ("URI", uri)):
+                if not isinstance(value, bytes):
+                    raise InvalidRequest(_not_bytes(what, value))
             place = parse_url(_text(uri))
             sent = request_bytes(place, method, tuple(header_pairs(headers)))
             exchange = Exchange(
@@ -78,13 +86,29 @@ class RawAgent:
             return fail()
         return exchange.answer
 
-    def _tls(self, place: Place) -> IOpenSSLClientConnectionCreator | None:
-        if place.scheme == "http" or self._endpoint_factory:
+    def _tls(self, place: Place) -> Handshake | None:
+        if place.scheme == "http":
             return None
+        host = tls_host(place.host)
+        if self._endpoint_factory:
+            return Handshake(host)
         if self._policy_for_https:
-            creator = self._policy_for_https.creatorForNetloc(place.host.encode(), place.port)
-            return IOpenSSLClientConnectionCreator(creator)
-        return _default_tls(place.host)
+            return Handshake(host, _creator(self._policy_for_https, host, place.port))
+        return OwnHandshake(host)
+
+
+def _creator(policy: IPolicyForHTTPS, host: str, port: int) -> IOpenSSLClientConnectionCreator:
+    try:
+        return IOpenSSLClientConnectionCreator(policy.creatorForNetloc(host.encode(), port))
+    except Exception as error:
+        raise TLSFailed(f"the policy for https fails for {host!r}: correct it") from error
+
+
+def _not_bytes(what: str, value: object) -> str:
+    if not isinstance(value, str):
+        return f"the {what} has to be bytes, and is of type {type(value).__name__}"
+    advice = f"write b{value!r}" if value.isascii() else "encode it as UTF-8"
+    return f"the {what} {value!r} is a str and has to be bytes: {advice}"
 
 
 def _text(uri: bytes) -> str:
@@ -92,17 +116,6 @@ def _text(uri: bytes) -> str:
         return uri.decode()
     except UnicodeDecodeError:
         raise InvalidRequest(f"{uri!r} is not UTF-8: write such bytes as %XX") from None
-
-
-def _default_tls(host: str) -> IOpenSSLClientConnectionCreator:
-    try:
-        from twisted.internet.ssl import optionsForClientTLS
-    except ImportError:
-        raise NoTLS("https needs the extra for TLS: pip install 'hello_service[tls]'") from None
-    try:
-        return IOpenSSLClientConnectionCreator(optionsForClientTLS(host))
-    except UnicodeError as error:  # Twisted takes no name that IDNA 2008 does not allow
-        raise NoTLS(f"{host!r} is not a name to check a certificate for: {error}") from None
 
 
 def _twisted_uri(place: Place) -> object:

@@ -11,7 +11,6 @@ from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import (
     IDelayedCall,
     IHandshakeListener,
-    IOpenSSLClientConnectionCreator,
     IProtocol,
     IStreamClientEndpoint,
     ITCPTransport,
@@ -28,18 +27,19 @@ from hello_service.fetch.errors import (
     ResponseError,
     Stalled,
     TLSFailed,
+    as_agent_fails,
 )
 from hello_service.fetch.happy_eyeballs import Race
 from hello_service.fetch.reader import ResponseReader
 from hello_service.fetch.response import ClientRequest, RawResponse
+from hello_service.fetch.tls import Handshake
 from hello_service.fetch.wire import Observer, Wire
 
 READ_SIZE = 256 * 1024
 """Bytes of a body read at once: with Twisted's own 64 KiB, a big one takes half as long again."""
 
-
 LINGER = 2.0
-"""Seconds that a peer has to take note of our close, once the response is whole."""
+"""Seconds that we wait for the peer's close after our own, once the response is whole."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,11 +48,12 @@ class Settings:
 
     Times are in seconds, C{None} for no limit.
 
-    @ivar connect_timeout: from the request to the connection, name and all attempts included.
-    @ivar read_timeout: between two reads, unless the consumer of the body has paused; and until
-        there is a consumer.
-    @ivar timeout: for all of it.
-    @ivar max_size: most bytes that a body may have.
+    @ivar connect_timeout: from the request to the connection, which includes resolving the name
+        and every attempt.
+    @ivar read_timeout: between two reads, and until somebody asks for the body; the time in which
+        the consumer of the body pauses does not count.
+    @ivar timeout: for the whole exchange.
+    @ivar max_size: the most bytes that a body may have.
     @ivar family: the only address family to use, C{AF_INET} or C{AF_INET6}.
     @ivar keep_framing: deliver chunked bodies as they came, chunk sizes and trailers included.
     @ivar observer: hears of everything that happens.
@@ -81,10 +82,10 @@ class Exchange(Protocol):
         settings: Settings,
         request: ClientRequest,
         wire: Wire,
-        tls: IOpenSSLClientConnectionCreator | None,
+        tls: Handshake | None,
     ) -> None:
         """
-        @param tls: what to do TLS with, unless the connection does none or its endpoint does it.
+        @param tls: the handshake that must succeed before anything is sent, for https.
         """
         self.answer: Deferred[IResponse] = Deferred(lambda _: self._cancelled())
         self._reactor = reactor
@@ -92,13 +93,14 @@ class Exchange(Protocol):
         self._request = request
         self._wire = wire
         self._tls = tls
-        self._secure = request.absoluteURI[:6].lower() == b"https:"
         self._reader = ResponseReader(request.method, settings.max_size, settings.keep_framing)
         self._response: RawResponse | None = None
         self._connecting: Race | Deferred[IProtocol] | None = None
         self._connected = False
+        self._sent = False
         self._paused = False
         self._over = False
+        self._abandoned = False
         self._started: float = reactor.seconds()
         self._heard = self._started
         self._timer: IDelayedCall | None = None
@@ -125,6 +127,9 @@ class Exchange(Protocol):
         connecting.addErrback(self._not_connected)
 
     def connectionMade(self) -> None:
+        if self._over:  # an endpoint may connect after it was told not to
+            self.transport.abortConnection()
+            return
         settings, wire = self._settings, self._wire
         self._connected = True
         self._connecting = None
@@ -132,32 +137,38 @@ class Exchange(Protocol):
         wire.times.connected = settings.monotonic()
         wire.local, wire.peer = self.transport.getHost(), self.transport.getPeer()
         settings.observer.connected(wire.local, wire.peer)
-        if self._tls:
-            self.transport.startTLS(self._tls)  # type: ignore[attr-defined]
-        self.transport.write(wire.request)
-        if not self._tls:
-            settings.observer.sent(wire.request)
         self._arm()
+        if self._tls:
+            self._begin_tls(self._tls)
+        else:
+            self._send()
 
     def handshakeCompleted(self) -> None:
         self._wire.times.secured = self._settings.monotonic()
         self._settings.observer.secured()
-        if self._tls:  # which has held the request back
-            self._settings.observer.sent(self._wire.request)
+        if self._tls and not self._sent:
+            try:
+                self._tls.check(self.transport)
+            except TLSFailed as error:
+                self._finish(error)
+            else:
+                self._send()
 
     def dataReceived(self, data: bytes) -> None:
         settings, wire, reader = self._settings, self._wire, self._reader
         self._heard = self._reactor.seconds()
         settings.observer.received(data)
         if self._over:
-            wire.excess += len(data)
+            if wire.ending:
+                wire.excess += len(data)
             return
         if wire.times.first_byte is None:
             wire.times.first_byte = settings.monotonic()
         body = reader.feed(data)
         response = self._response
         if response is None:
-            wire.interim = [head.raw for head in reader.interim]
+            if reader.interim:
+                wire.interim = [head.raw for head in reader.interim]
             if reader.head:
                 response = self._begin_response()
         wire.received = reader.received
@@ -174,33 +185,50 @@ class Exchange(Protocol):
         self._connected = False
         self._stop_timer()
         self._settings.observer.lost(reason)
+        if self._abandoned:
+            self._end(Abandoned("the rest of the body was not wanted"))
         if self._over:
             return
-        times = self._wire.times
-        if self._secure and times.secured is None and times.first_byte is None:
-            self._finish(TLSFailed(f"TLS failed: {_tls_reason(reason.value)}"))
-        else:
+        error = None
+        if self._tls and self._wire.times.first_byte is None:
+            error = self._tls.failure(reason, self._sent)
+        if error is None:
             self._reader.end(reason.check(ConnectionDone) is not None)
-            self._finish(self._reader.error)
+            error = self._reader.error
+        self._finish(error)
 
     def pause(self) -> None:
         """Read nothing more for now."""
-        if not self._paused:
+        if not (self._paused or self._over):
             self._paused = True
             self._settings.observer.paused()
             self.transport.pauseProducing()  # type: ignore[attr-defined]
 
     def resume(self) -> None:
         """Read again."""
-        if self._paused:
+        if self._paused and not self._over:
             self._paused = False
             self._heard = self._reactor.seconds()
             self._settings.observer.resumed()
             self.transport.resumeProducing()  # type: ignore[attr-defined]
 
     def abort(self) -> None:
-        """Give the response up."""
-        self._finish(Abandoned("the rest of the body was not wanted"))
+        """Give the response up; it hears of its end when the connection is gone."""
+        if not self._over:
+            self._abandoned = True
+            self._close(abort=True)
+
+    def _begin_tls(self, tls: Handshake) -> None:
+        try:
+            if tls.start(self.transport):
+                self.handshakeCompleted()
+        except TLSFailed as error:
+            self._finish(error)
+
+    def _send(self) -> None:
+        self._sent = True
+        self.transport.write(self._wire.request)
+        self._settings.observer.sent(self._wire.request)
 
     def _begin_response(self) -> RawResponse:
         reader, wire = self._reader, self._wire
@@ -213,29 +241,33 @@ class Exchange(Protocol):
         return self._response
 
     def _finish(self, error: ResponseError | None) -> None:
-        if self._over:
-            return
+        if not self._over:
+            self._close(abort=error is not None)
+            self._end(error)
+
+    def _end(self, error: ResponseError | None) -> None:
+        """Tell whoever waits that this is the end."""
         reader, wire = self._reader, self._wire
         wire.ending, wire.trailers, wire.excess = reader.ending, reader.trailers, reader.excess
         if error:
-            error.wire = wire
+            error.wire, wire.rest = wire, reader.rest
             wire.head = wire.head or reader.partial_head
         else:
             wire.times.body_complete = self._settings.monotonic()
-        self._close(error)
         if self._response:
             self._response.body_ended(error)
         else:
-            self.answer.errback(cast(ResponseError, error))
+            heard = wire.times.first_byte is not None
+            self.answer.errback(as_agent_fails(cast(ResponseError, error), heard))
 
-    def _close(self, error: object) -> None:
+    def _close(self, *, abort: bool) -> None:
         self._over = True
         self._stop_timer()
         if self._connecting:
             self._connecting.cancel()
         if self._connected:
             self._settings.observer.closing()
-            if error:
+            if abort:
                 self.transport.abortConnection()
             else:
                 self.transport.loseConnection()
@@ -246,7 +278,7 @@ class Exchange(Protocol):
             self._timer.cancel()
 
     def _cancelled(self) -> None:
-        self._close(self)
+        self._close(abort=True)
 
     def _resolved(self) -> None:
         self._wire.times.resolved = self._settings.monotonic()
@@ -254,11 +286,11 @@ class Exchange(Protocol):
     def _not_connected(self, reason: Failure) -> None:
         if not self._over:
             self._connecting = None
-            self._close(reason)
+            self._close(abort=True)
             self.answer.errback(reason)
 
     def _due(self) -> float | None:
-        """Return when the next limit of time is over."""
+        """Return when the first limit of time runs out."""
         settings = self._settings
         if self._connected:
             seconds, since = settings.read_timeout, self._heard
@@ -270,8 +302,14 @@ class Exchange(Protocol):
         whole = self._started + settings.timeout
         return whole if due is None else min(due, whole)
 
+    @property
+    def _position(self) -> tuple[str, int, int | None]:
+        if self._connected and not self._sent:
+            return "during the TLS handshake", 0, None
+        return self._reader.position
+
     def _arm(self) -> None:
-        """Let the one timer go off when something is due; what is read only puts that off."""
+        """Set the one timer to the first limit; what is read later only moves that further off."""
         due = self._due()
         if due is None:
             return
@@ -284,10 +322,10 @@ class Exchange(Protocol):
 
     def _tick(self, turns: int = 2) -> None:
         """
-        @param turns: how many more the reactor gets to read what there is, for it may not have run
-            for long; on uvloop it does not read before the second.
+        @param turns: how many more turns the reactor gets to read what has arrived, since it may
+            have been held up; on uvloop it does not read before the second.
         """
-        settings, position = self._settings, self._reader.position
+        settings, position = self._settings, self._position
         now = self._reactor.seconds()
         if self._paused and self._response and self._response.wanted:
             self._heard = now
@@ -302,11 +340,3 @@ class Exchange(Protocol):
             self._finish(Stalled(settings.read_timeout or 0, *position))
         else:
             self._finish(ConnectTimeout(settings.connect_timeout or 0))
-
-
-def _tls_reason(error: BaseException | None) -> str:
-    """Make one line of what OpenSSL says, a list of tuples."""
-    match getattr(error, "args", ()):
-        case ([(_, _, str(text)), *_],):
-            return text
-    return str(error) or repr(error)

@@ -1,7 +1,7 @@
 """One TCP connection to a host: its addresses resolved and raced (RFC 8305).
 
-Less than an L{HostnameEndpoint}, hence faster; an attempt that fails starts the next at once, an
-address is not resolved, and an observer hears of each step.
+It does less than an L{HostnameEndpoint}, and so is faster. A failed attempt starts the next at
+once, an address is not resolved, and an observer hears of each step.
 """
 
 from collections.abc import Callable, Sequence
@@ -119,8 +119,13 @@ class Race:
         else:
             self._on_failure(Failure(error.DNSLookupError()))
 
-    def won(self, attempt: "_Attempt") -> IProtocol:
-        """Take the attempt that has connected; stop the others."""
+    def won(self, attempt: "_Attempt") -> IProtocol | None:
+        """Take the attempt that has connected, and stop the others.
+
+        @return: C{None}, with which Twisted closes the connection, if it comes too late.
+        """
+        if self._over:
+            return None
         self._running.remove(attempt)
         self.cancel()
         return self._protocol
@@ -167,7 +172,7 @@ class _Attempt(ClientFactory):
             self.address.host, self.address.port, self, None
         )
 
-    def buildProtocol(self, addr: IAddress | None) -> IProtocol:  # type: ignore[override]
+    def buildProtocol(self, addr: IAddress | None) -> IProtocol | None:  # type: ignore[override]
         return self._race.won(self)
 
     def clientConnectionFailed(self, connector: IConnector, reason: Failure) -> None:

@@ -10,8 +10,11 @@ from hello_service.fetch.errors import MalformedResponse
 
 STATUS_LINE_START = b"HTTP/1."
 
-_STATUS_LINE = re.compile(rb"HTTP/(1\.[0-9]) ([1-5][0-9]{2})(?: ([\t\x20-\x7e\x80-\xff]*))?")
+# A status of 600 to 999 is for the user of the response to take as a 5xx (RFC 9110, section 15).
+_STATUS_LINE = re.compile(rb"HTTP/(1\.[0-9]) ([1-9][0-9]{2})(?: ([\t\x20-\x7e\x80-\xff]*))?")
 _FRAMING = (b"content-length", b"transfer-encoding")
+_FOLD = re.compile(rb"\r\n[ \t]")
+_BLANKS = b" \t"
 _KNOWN_LENGTH = 128
 _PROTOCOLS = (
     (b"\x15\x03", "it speaks TLS: ask for https://"),
@@ -26,9 +29,11 @@ _PROTOCOLS = (
 class Head(NamedTuple):
     """The head of a response.
 
-    @ivar raw: its bytes as they came, from C{HTTP/} to the empty line.
-    @ivar version: C{b"1.1"} or its like.
-    @ivar fields: names in lower case and values, in order; equal lengths are merged at the end.
+    @ivar raw: its bytes as they came, from C{HTTP/} to the empty line, folded lines included.
+    @ivar version: C{b"1.1"} or C{b"1.0"}, say.
+    @ivar status: 100 to 999.
+    @ivar fields: lower-case names and values, in order; repeated equal lengths become one, which
+        stands at the end.
     """
 
     raw: bytes
@@ -48,13 +53,15 @@ class Head(NamedTuple):
 def parse_head(raw: bytes) -> Head:
     """Parse a head that ends in an empty line (RFC 9112, sections 2 to 5).
 
-    @raises MalformedResponse: if it is not to the letter; line ends are CR LF, nothing is folded.
+    @raises MalformedResponse: if it breaks the grammar; lines have to end in CR LF.
     """
     status_line, *lines = raw[:-4].split(b"\r\n")
     match = _STATUS_LINE.fullmatch(status_line)
     if not match:
         raise MalformedResponse(f"this is no status line: {status_line[:80]!r}")
     version, status, reason = match.groups(b"")
+    if _FOLD.search(raw):
+        lines = unfolded(lines)
     return Head(raw, version, int(status), reason, judged_fields(lines))
 
 
@@ -70,11 +77,35 @@ def judged_fields(lines: list[bytes]) -> list[tuple[bytes, bytes]]:
     return [field for field in fields if field[0] not in _FRAMING] + _judged(framing)
 
 
+def unfolded(lines: list[bytes]) -> list[bytes]:
+    """Join folded lines to those that they go on with, with a space (RFC 9112, section 5.2).
+
+    @raises MalformedResponse: if none comes before one, or it could change the framing.
+    """
+    fields: list[list[bytes]] = []
+    for line in lines:
+        if line[:1] not in (b" ", b"\t"):
+            fields.append([line])
+            continue
+        if not fields:
+            raise MalformedResponse(f"a folded line comes before the first field: {line[:80]!r}")
+        name = fields[-1][0].partition(b":")[0]
+        if name.strip(_BLANKS).lower() in _FRAMING:
+            raise MalformedResponse(f"{name.decode()} has a folded line: {line[:80]!r}")
+        fields[-1].append(line.lstrip(_BLANKS))
+    return [b" ".join([part.rstrip(_BLANKS) for part in parts]) for parts in fields]
+
+
 def _field(line: bytes) -> tuple[bytes, bytes]:
     name, colon, value = line.partition(b":")
     if not colon:
         raise MalformedResponse(f"a header line has no colon: {line[:80]!r}")
-    return _judged([(name.lower(), value.strip(b" \t"))])[0]
+    lowered, value = name.lower(), value.strip(_BLANKS)
+    if lowered == b"transfer-encoding":  # empty elements of a list say nothing (RFC 9110, 5.6.1.2)
+        elements = [element.strip(_BLANKS) for element in value.split(b",")]
+        value = b", ".join(filter(None, elements))
+    [(_, value)] = _judged([(name, value)])
+    return lowered, value
 
 
 # Servers say the same again and again, and h11 takes a third of the time of a small page.

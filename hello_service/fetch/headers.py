@@ -6,9 +6,9 @@ from twisted.web.http_headers import Headers
 
 
 class WireHeaders(Headers):
-    """C{Headers} for whom order and case on the wire matter.
+    """C{Headers} that go onto the wire in the order and case in which they were added.
 
-    Agents that wrap another take, copy and extend them like C{Headers}.
+    Agents that wrap another one take, copy and extend them like C{Headers}.
     """
 
     __slots__ = ("_pairs",)

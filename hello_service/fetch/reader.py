@@ -1,7 +1,7 @@
-"""An HTTP/1.1 response off the wire, without I/O: bytes in, the body's bytes out.
+"""Reads an HTTP/1.1 response without I/O: bytes from the wire in, the body's bytes out.
 
-What the head says is h11's to judge; here are the order of things, a limit on everything that is
-held, and bodies that are counted rather than parsed.
+h11 judges what the head says. This module keeps the order of the parts, limits everything that it
+holds, and counts the bytes of a body instead of parsing them.
 """
 
 import re
@@ -18,7 +18,14 @@ from hello_service.fetch.errors import (
     TooManyInterim,
     TrailersTooLong,
 )
-from hello_service.fetch.head import STATUS_LINE_START, Head, judged_fields, parse_head, stranger
+from hello_service.fetch.head import (
+    STATUS_LINE_START,
+    Head,
+    judged_fields,
+    parse_head,
+    stranger,
+    unfolded,
+)
 
 HEAD_LIMIT = 64 * 1024
 """Bytes of one head, interim ones too: eight times what common servers can send by default."""
@@ -36,6 +43,7 @@ _NO_BODY = (204, 304)
 _BARE_LF = re.compile(rb"(?<!\r)\n")
 # Sixteen digits are all that 64 bits hold.
 _CHUNK_LINE = re.compile(rb"([0-9A-Fa-f]{1,16})[ \t]*(?:;[\t\x20-\x7e\x80-\xff]*)?")
+_CHUNK_LINE_START = re.compile(_CHUNK_LINE.pattern + rb"\r?")
 
 
 class Ending(Enum):
@@ -45,6 +53,8 @@ class Ending(Enum):
     """As long as the head said, 0 where it has to be empty (RFC 9112, section 6.3)."""
     LAST_CHUNK = "by last chunk"
     """The chunk of size 0 and the trailers came (RFC 9112, section 7.1)."""
+    CLOSE_AFTER_LAST_CHUNK = "by last chunk, closed before its empty line"
+    """The chunk of size 0 came: the body is whole (RFC 9112, section 8), maybe not the trailers."""
     CLOSE = "by close"
     """The peer closed the connection, and nothing but this delimits the body."""
     CUT_SHORT = "cut short"
@@ -56,14 +66,14 @@ class Ending(Enum):
 class ResponseReader:
     """Reads one response; nothing that it holds grows with the body.
 
-    @ivar head: the final head, once whole.
+    @ivar head: the final head, once it is whole.
     @ivar interim: the interim (1xx) heads, in order.
-    @ivar length: the body's length where it is known, else C{None}; 0 before the head.
-    @ivar trailers: the trailer section as it came, with its empty line.
-    @ivar received: bytes of the body so far, the framing of chunks not counted.
-    @ivar excess: bytes that came after the end and belong to nothing.
+    @ivar length: the body's length if the head gives it, else C{None}; 0 before the head.
+    @ivar trailers: the trailer section as it came, with its empty line if that came.
+    @ivar received: bytes of the body so far, without the framing of chunks.
+    @ivar excess: bytes that came after the end of the response.
     @ivar ending: how the body ended, once it did.
-    @ivar error: why nothing more is read, if so; what was read before stays.
+    @ivar error: why the reader stopped, if it did; what it had read stays.
     """
 
     def __init__(
@@ -71,7 +81,7 @@ class ResponseReader:
     ) -> None:
         """
         @param method: the request's; the answer to C{HEAD} has no body.
-        @param max_size: most bytes that the body may have.
+        @param max_size: the most bytes that the body may have.
         @param keep_framing: return a chunked body as it came, chunk sizes and trailers included.
         """
         self.head: Head | None = None
@@ -98,20 +108,36 @@ class ResponseReader:
 
     @property
     def partial_head(self) -> bytes:
-        """What has come of a head that is not whole."""
+        """The bytes so far of a head that is not whole, or that was refused."""
         return b"" if self.head else self._held
+
+    @property
+    def rest(self) -> bytes:
+        """Bytes of a chunked body that stand where a chunk should, and make none.
+
+        If the reader refused them, they are all that it got; they are at most one read and
+        `CHUNK_LINE_LIMIT`. Before the first chunk they are what might still become its size.
+        """
+        if self.head is None or self._keep_framing or self._last_chunk:
+            return b""
+        refused = self.error is not None and self.ending is None
+        if self._footer and not refused:
+            return b""
+        return self._held.removeprefix(self._footer)
 
     @property
     def position(self) -> tuple[str, int, int | None]:
         """How far it has come: a part of the response, the bytes of it so far and in all."""
+        if rest := self.rest:
+            return "before the first chunk", len(rest), None
         if self.head:
             return "inside the body", self.received, self.length
         return "inside the head" if self._held else "before the response", len(self._held), None
 
     def feed(self, data: bytes) -> bytes:
-        """Take what was received; return what it adds to the body. Never raises."""
+        """Take bytes from the wire; return those of the body among them. Never raises."""
         try:
-            if self.head is None:
+            if self.head is None and not self.error:
                 data = self._read_head(data)
             if self.finished or not data:
                 self.excess += len(data)
@@ -130,8 +156,20 @@ class ResponseReader:
         if self.head and self.length is None and not self._chunked and clean:
             self.ending = Ending.CLOSE
             return
+        if self._last_chunk and clean:
+            self._end_in_trailers()
+            return
         self.ending = Ending.CUT_SHORT if clean else Ending.RESET
         self.error = (CutShort if clean else PeerReset)(*self.position)
+
+    def _end_in_trailers(self) -> None:
+        try:
+            judged_fields(unfolded(self._held.split(b"\r\n")[:-1]))
+        except ResponseError as error:
+            self.error = error
+        else:
+            self.ending = Ending.CLOSE_AFTER_LAST_CHUNK
+            self.trailers = self._held
 
     def _read_head(self, data: bytes) -> bytes:
         """Read heads up to the final one; return what follows it."""
@@ -147,13 +185,14 @@ class ResponseReader:
                 if end >= 4 or len(data) > HEAD_LIMIT:
                     raise HeadTooLong(HEAD_LIMIT)
                 return b""
-            self._accept(parse_head(data[:end]))
+            self._held = data[:end]
+            self._accept(parse_head(self._held))
             self._held = b""
             data = data[end:]
         return data
 
     def _refuse_bare_lf(self, data: bytes, searched: int = 0) -> None:
-        """Refuse at once what shall never be whole, since its lines end in LF alone."""
+        """Refuse at once what can never become whole, since its lines end in LF alone."""
         if bare := _BARE_LF.search(data, searched):
             line = data[: bare.start()].rpartition(b"\n")[2]
             raise MalformedResponse(f"a line ends in LF without CR: {line[:80]!r}")
@@ -173,6 +212,7 @@ class ResponseReader:
         if self._chunked and head.version == b"1.0":  # RFC 9112, section 6.1
             raise MalformedResponse("it has Transfer-Encoding, which HTTP/1.0 does not know")
         self.head = head
+        self._held = b""
         if self._method == b"HEAD" or head.status in _NO_BODY:
             self._chunked = False
             self.ending = Ending.LENGTH
@@ -184,7 +224,7 @@ class ResponseReader:
             raise BodyTooLarge(self._max_size)
 
     def _count(self, data: bytes) -> bytes:
-        """Count bytes of the body; return those that may still come."""
+        """Count bytes of the body; return those that are within the caller's limit."""
         self.received += len(data)
         if self._max_size is not None and self.received > self._max_size:
             self.error = BodyTooLarge(self._max_size)
@@ -215,7 +255,7 @@ class ResponseReader:
                     piece = data[at : at + self._left]
                     at += len(piece)
                     self._left -= len(piece)
-                    self._footer = b"" if self._left else b"\r\n"
+                    self._footer = b"\r\n"
                     pieces.append(self._count(piece))
                 else:
                     read = self._read_trailers if self._last_chunk else self._read_chunk_line
@@ -226,6 +266,8 @@ class ResponseReader:
                     at += step
         except ResponseError as error:
             self.error = error
+            self._held = data[at:]
+            at = len(data)
         if self.ending:
             self.excess = len(data) - at
         if self._keep_framing:
@@ -233,24 +275,38 @@ class ResponseReader:
         return b"".join(pieces)
 
     def _read_chunk_line(self, data: bytes, at: int) -> int:
-        """Read what stands between two chunks; return its size, or 0 if it is not whole."""
+        """Read what stands between two chunks; return its size, or 0 if it is not whole.
+
+        It is refused at the first byte that no such line may have.
+        """
         footer = len(self._footer)
         if not self._footer.startswith(data[at : at + footer]):
             raise MalformedResponse(f"a chunk does not end at its size: {data[at : at + 20]!r}")
         at += footer
-        end = data.find(b"\r\n", at)
-        size = (len(data) if end < 0 else end) - at
-        self._refuse_bare_lf(data[at : at + min(size, CHUNK_LINE_LIMIT)])
-        if size > CHUNK_LINE_LIMIT:
+        if at >= len(data):
+            return 0
+        found = data.find(b"\r\n", at)
+        whole = found >= 0
+        end = found if whole else len(data)
+        if not _CHUNK_LINE_START.fullmatch(data, at, min(end, at + CHUNK_LINE_LIMIT)):
+            raise self._no_chunk_size(data[at:end])
+        if end - at - (not whole and data.endswith(b"\r")) > CHUNK_LINE_LIMIT:
             raise ChunkLineTooLong(CHUNK_LINE_LIMIT)
-        if end < 0:
+        if not whole:
             return 0
         match = _CHUNK_LINE.fullmatch(data, at, end)
         if not match:
-            raise MalformedResponse(f"this is no chunk size: {data[at : min(end, at + 80)]!r}")
+            raise self._no_chunk_size(data[at:end])
         self._left = int(match[1], 16)
         self._last_chunk = not self._left
         return end + 2 - at + footer
+
+    def _no_chunk_size(self, line: bytes) -> MalformedResponse:
+        if self._footer:
+            return MalformedResponse(f"this is no chunk size: {line[:80]!r}")
+        return MalformedResponse(
+            f"its head says that the body comes in chunks, but it begins with {line[:80]!r}"
+        )
 
     def _read_trailers(self, data: bytes, at: int) -> int:
         """Read the trailer section; return its size, or 0 if it is not whole."""
@@ -266,6 +322,6 @@ class ResponseReader:
         if found < 0:
             return 0
         self.trailers = data[at : at + end]
-        judged_fields(self.trailers[:-4].split(b"\r\n"))
+        judged_fields(unfolded(self.trailers[:-4].split(b"\r\n")))
         self.ending = Ending.LAST_CHUNK
         return end

@@ -1,4 +1,4 @@
-"""An HTTP/1.1 request without a body: a URL and headers in, the bytes for the wire out, no I/O."""
+"""Writes an HTTP/1.1 request, without I/O: a URL and headers in, the bytes for the wire out."""
 
 import re
 from functools import lru_cache
@@ -118,7 +118,8 @@ def _address(literal: str) -> str:
 def request_bytes(place: Place, method: bytes, headers: tuple[tuple[bytes, bytes], ...]) -> bytes:
     """Write the request: C{Host}, C{Connection: close}, then the headers in their order and case.
 
-    A header of either name takes the default's place.
+    The caller's own Host takes the place of ours: the first line of the head (RFC 9110, section
+    7.2). Of another default the caller's own replaces ours, where it stands in the headers.
 
     @raises InvalidRequest: if the method or a header cannot stand on the wire, or announces a
         body, which is never sent.
@@ -127,10 +128,7 @@ def request_bytes(place: Place, method: bytes, headers: tuple[tuple[bytes, bytes
         raise InvalidRequest(f"{method!r} is not a method: write one like GET")
     if method == b"CONNECT":
         raise InvalidRequest("CONNECT opens a tunnel and fetches nothing: use another method")
-    defaults = {
-        b"host": (b"Host", place.authority.encode()),
-        b"connection": (b"Connection", b"close"),
-    }
+    defaults = {b"connection": (b"Connection", b"close")}
     if method in _WITH_LENGTH:  # RFC 9110, section 8.6
         defaults[b"content-length"] = (b"Content-Length", b"0")
     names = [name.lower() for name, _ in headers]
@@ -146,6 +144,9 @@ def request_bytes(place: Place, method: bytes, headers: tuple[tuple[bytes, bytes
         if lowered == b"transfer-encoding" or (lowered == b"content-length" and value != b"0"):
             raise InvalidRequest(f"{name.decode()} announces a body, and none can be sent")
         defaults.pop(lowered, None)
+    hosts = [header for header in headers if header[0].lower() == b"host"]
+    others = [header for header in headers if header not in hosts]
+    hosts = hosts or [(b"Host", place.authority.encode())]
     lines = [b"%b %b HTTP/1.1" % (method, place.target.encode())]
-    lines += [b"%b: %b" % header for header in (*defaults.values(), *headers)]
+    lines += [b"%b: %b" % header for header in (*hosts, *defaults.values(), *others)]
     return b"\r\n".join((*lines, b"", b""))

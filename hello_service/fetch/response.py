@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import cache, cached_property
 from typing import Any, NamedTuple, Protocol, cast
 
+from twisted.internet.defer import AlreadyCalledError
 from twisted.internet.interfaces import IAddress, IProtocol, IPushProducer, ITransport
 from twisted.python.failure import Failure
 from twisted.web.http_headers import Headers
@@ -19,7 +20,7 @@ from hello_service.fetch.wire import Wire
 
 
 class Connection(Protocol):
-    """What a response asks of the connection that it comes from."""
+    """What a response needs of the connection that it comes from."""
 
     def pause(self) -> None:
         """Stop reading."""
@@ -28,23 +29,23 @@ class Connection(Protocol):
         """Read again."""
 
     def abort(self) -> None:
-        """Give up; the response is told that it has ended."""
+        """Give up; the response hears of its end later, when the connection is gone."""
 
 
 class Receiver(Protocol):
-    """What takes a body."""
+    """Takes a body."""
 
     def data_received(self, data: bytes) -> None:
         """Take the next bytes."""
 
     def body_ended(self, error: ResponseError | None) -> None:
-        """Take the end: it is whole unless there is an error."""
+        """Take the end; the body is whole unless there is an error."""
 
 
 @implementer(IClientRequest)
 @dataclass(eq=False, slots=True)
 class ClientRequest:
-    """What was asked for."""
+    """The request as the caller gave it."""
 
     method: bytes
     absoluteURI: bytes
@@ -55,7 +56,7 @@ class ClientRequest:
 class RawResponse:
     """The answer to one request; also the transport of the protocol that gets the body.
 
-    Nothing is delivered while the consumer has paused, not even what was already read.
+    While its consumer pauses it delivers nothing, not even what it has read already.
 
     @ivar wire: what was on the wire.
     """
@@ -95,7 +96,7 @@ class RawResponse:
 
     @property
     def wanted(self) -> bool:
-        """Whether somebody takes the body, or it is all here already."""
+        """Whether somebody takes the body, or all of it is here already."""
         return self._receiver is not None or self._ended
 
     def setPreviousResponse(self, response: IResponse) -> None:
@@ -104,8 +105,8 @@ class RawResponse:
     def deliverBody(self, protocol: IProtocol) -> None:
         """Give the body to a protocol, whose transport can pause, resume and stop it.
 
-        Its C{connectionLost} gets C{ResponseDone}, C{PotentialDataLoss} for a body that only the
-        close delimits, or C{ResponseFailed} with a L{ResponseError} as its reason.
+        Its C{connectionLost} gets C{ResponseDone}; C{PotentialDataLoss} if only the close delimits
+        the body; or C{ResponseFailed} with a L{ResponseError} as its reason.
         """
         self._take_receiver(_ProtocolReceiver(protocol, self))
         try:
@@ -126,7 +127,7 @@ class RawResponse:
         self._receiver = receiver
 
     def deliver_pending(self) -> None:
-        """Hand over what is held, and then read on."""
+        """Deliver what is held, then read on, or tell the end."""
         if self._paused or self._receiver is None:
             return
         try:
@@ -207,7 +208,12 @@ class _ProtocolReceiver:
             reason = reasons.unsure
         else:
             reason = reasons.done
-        self._protocol.connectionLost(reason)
+        try:
+            self._protocol.connectionLost(reason)
+        except AlreadyCalledError:
+            # The Deferred of readBody, once cancelled, has fired, and is fired again here.
+            if not isinstance(error, Abandoned):
+                raise
 
 
 class _Reasons(NamedTuple):
@@ -218,7 +224,7 @@ class _Reasons(NamedTuple):
 
 @cache
 def _reasons() -> _Reasons:
-    # To import these takes 20 ms, which who does not ask for them need not pay.
+    # To import these takes 20 ms, which a consumer that does without L{IProtocol} need not pay.
     from twisted.web.client import ResponseDone, ResponseFailed
     from twisted.web.http import PotentialDataLoss
 

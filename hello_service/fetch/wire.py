@@ -1,4 +1,4 @@
-"""What a fetch keeps of the wire, and who may watch it happen."""
+"""What a fetch keeps of the wire, and an observer that watches it happen."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -41,10 +41,12 @@ class Wire:
     @ivar local: our end's address, once connected.
     @ivar peer: the other end's.
     @ivar interim: the interim (1xx) heads as received.
-    @ivar head: the head as received; what there is of it if it never was whole.
-    @ivar trailers: the trailer section as received, with its empty line.
-    @ivar received: bytes of the body, the framing of chunks not counted.
-    @ivar excess: bytes seen after the end of the response, which belong to nothing.
+    @ivar head: the head as received; if it was refused or never whole, what came of it.
+    @ivar trailers: the trailer section as received, with its empty line if that came.
+    @ivar received: number of bytes of the body, without the framing of chunks.
+    @ivar rest: bytes of a body that claims to be chunked and is not, from the first that made no
+        chunk; no consumer of the body gets them.
+    @ivar excess: number of bytes that came after the end of the response.
     @ivar ending: how the body ended, C{None} while it has not.
     """
 
@@ -56,6 +58,7 @@ class Wire:
     head: bytes = b""
     trailers: bytes = b""
     received: int = 0
+    rest: bytes = b""
     excess: int = 0
     ending: Ending | None = None
 

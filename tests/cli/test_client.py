@@ -1,11 +1,13 @@
 import os
 import re
 import sys
-from contextlib import redirect_stderr, redirect_stdout
+from contextlib import redirect_stderr
 from io import StringIO
+from tempfile import TemporaryFile
+from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.error import ConnectionDone
+from twisted.internet.error import ConnectionDone, ConnectionLost
 from twisted.internet.interfaces import ITransport
 from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.testing import MemoryReactorClock
@@ -13,18 +15,22 @@ from twisted.python.failure import Failure
 from twisted.test.iosim import ConnectionCompleter, IOPump
 from twisted.trial.unittest import SynchronousTestCase
 
-from hello_service.cli.client import MISSING, greet, parse
+from hello_service.cli.client import MISSING, greet
+from hello_service.cli.client_options import parse_options
+from hello_service.cli.outlet import Console, Outlet
 from hello_service.cli.trouble import Trouble, TroubleError
 from hello_service.server import HelloFactory
 from hello_service.values import BadValue
 
 
-class Liar(Protocol):
+class Greeter(Protocol):
     transport: ITransport
 
     def connectionMade(self) -> None:
         self.transport.write(b"Welcome!")
 
+
+class Liar(Greeter):
     def dataReceived(self, data: bytes) -> None:
         self.transport.write(b"Goodbye!")
 
@@ -35,16 +41,28 @@ class CommandTestCase(SynchronousTestCase):
     def setUp(self) -> None:
         self.reactor = MemoryReactorClock()
         self.completer = ConnectionCompleter(self.reactor)
-        self.output = StringIO()
-        self.errors = StringIO()
+        self.is_terminal = False
+        self.out: Any = self.enterContext(TemporaryFile())
+        self.err = self.enterContext(TemporaryFile())
 
     def serve(self, factory: Factory | None = None) -> None:
         self.reactor.listenTCP(9999, factory or HelloFactory(self.reactor))
 
     def start(self, *arguments: str) -> Deferred[int]:
-        self.enterContext(redirect_stdout(self.output))
-        self.enterContext(redirect_stderr(self.errors))
-        return Deferred.fromCoroutine(greet(parse(arguments), self.reactor))
+        console = Console(
+            Outlet(self.reactor, self.out.fileno(), is_terminal=self.is_terminal),
+            Outlet(self.reactor, self.err.fileno()),
+        )
+        return Deferred.fromCoroutine(greet(parse_options(arguments), self.reactor, console))
+
+    def printed(self) -> str:
+        self.out.seek(0)
+        printed: bytes = self.out.read()
+        return printed.decode()
+
+    def said(self) -> str:
+        self.err.seek(0)
+        return self.err.read().decode()
 
     def accept(self) -> IOPump:
         pump = self.completer.succeedOnce()
@@ -70,17 +88,17 @@ class ConversationTests(CommandTestCase):
         self.accept()
         self.assertEqual(self.successResultOf(command), 0)
         self.assertEqual(
-            self.output.getvalue(),
+            self.printed(),
             "Welcome!\nHello, Michael!\nHello, Tracy!\nHello, Sarah!\n",
         )
-        self.assertEqual(self.errors.getvalue(), "")
+        self.assertEqual(self.said(), "")
 
     def test_greets_whom_it_is_told(self) -> None:
         self.serve()
         command = self.start("李雷", "x y")
         self.accept()
         self.assertEqual(self.successResultOf(command), 0)
-        self.assertEqual(self.output.getvalue(), "Welcome!\nHello, 李雷!\nHello, x y!\n")
+        self.assertEqual(self.printed(), "Welcome!\nHello, 李雷!\nHello, x y!\n")
 
     def test_names_from_standard_input(self) -> None:
         read, write = os.pipe()
@@ -94,7 +112,7 @@ class ConversationTests(CommandTestCase):
         lines.doRead()
         pump.flush()
         self.assertEqual(self.successResultOf(command), 0)
-        self.assertEqual(self.output.getvalue(), "Welcome!\nHello, Tracy!\nHello, Sarah!\n")
+        self.assertEqual(self.printed(), "Welcome!\nHello, Tracy!\nHello, Sarah!\n")
 
     def test_no_standard_input(self) -> None:
         self.patch(sys, "stdin", None)
@@ -118,6 +136,35 @@ class ConversationTests(CommandTestCase):
         error = self.failureResultOf(self.start("--connect", "nosuch:1"), BadValue).value
         self.assertIn("nosuch:1", str(error))
 
+    def test_a_terminal_cannot_be_driven(self) -> None:
+        self.serve()
+        for is_terminal, line in ((True, "Hello, a\\u202eb!"), (False, "Hello, a\u202eb!")):
+            self.is_terminal = is_terminal
+            command = self.start("a\u202eb")
+            self.accept()
+            self.assertEqual(self.successResultOf(command), 0)
+            self.assertEqual(self.printed().splitlines()[-1], line)
+
+    def test_an_output_that_is_full(self) -> None:
+        read, write = os.pipe()
+        self.addCleanup(os.close, read)
+        self.out = self.enterContext(open(write, "wb", buffering=0))
+        os.set_blocking(write, False)
+        filled = 0
+        while count := self.out.write(bytes(4096)):
+            filled += count
+        self.serve()
+        command = self.start("Tracy")
+        pump = self.accept()
+        self.assertNoResult(command)
+        while filled:
+            filled -= len(os.read(read, filled))
+        (writer,) = self.reactor.getWriters()
+        writer.doWrite()
+        pump.flush()
+        self.assertEqual(self.successResultOf(command), 0)
+        self.assertEqual(os.read(read, 99), b"Welcome!\nHello, Tracy!\n")
+
 
 class TroubleTests(CommandTestCase):
     def test_refused(self) -> None:
@@ -133,7 +180,7 @@ class TroubleTests(CommandTestCase):
     def test_an_endpoint_that_fails_in_its_own_way(self) -> None:
         command = self.start("--connect", "tcp:127.0.0.1:9999")
         self.completer.failOnce(Failure(OverflowError("port must be 0-65535.")))
-        self.assert_trouble(command, Trouble.UNREACHABLE, "(port must be 0-65535)")
+        self.assert_trouble(command, Trouble.UNREACHABLE, "ports are 1 to 65535")
 
     def test_no_connection_in_time(self) -> None:
         command = self.start("--timeout", "5")
@@ -165,7 +212,14 @@ class TroubleTests(CommandTestCase):
         command = self.start("Tracy")
         pump = self.accept()
         pump.client.connectionLost(Failure(ConnectionDone()))
-        self.assert_trouble(command, Trouble.RESET, "'Tracy'", "127.0.0.1:9999")
+        self.assert_trouble(command, Trouble.RESET, "127.0.0.1:9999 closed", "'Tracy'")
+
+    def test_a_reset(self) -> None:
+        self.serve(HelloFactory(self.reactor, delay=1))
+        command = self.start("Tracy")
+        pump = self.accept()
+        pump.client.connectionLost(Failure(ConnectionLost()))
+        self.assert_trouble(command, Trouble.RESET, "127.0.0.1:9999 broke off the connection")
 
     def test_interrupted(self) -> None:
         command = self.start()
@@ -191,7 +245,7 @@ class CountTests(CommandTestCase):
         self.assertEqual(self.successResultOf(command), 0)
         number = r"\d+\.\d\d"
         self.assertRegex(
-            self.output.getvalue(),
+            self.printed(),
             rf"\AWelcome!\n(Hello, Tracy! {number} ms\nHello, Sarah! {number} ms\n){{2}}"
             rf"4 sent, 4 answered, min/avg/max {number}/{number}/{number} ms\n\Z",
         )
@@ -218,16 +272,46 @@ class CountTests(CommandTestCase):
         self.reactor.advance(1)
         self.assertEqual(self.successResultOf(command), MISSING)
         self.assertEqual(
-            re.findall("[A-Z]{3,}", self.errors.getvalue()),
+            re.findall("[A-Z]{3,}", self.said()),
             [Trouble.REFUSED.name, Trouble.RESET.name],
         )
-        self.assertIn("2 sent, 1 answered, min/avg/max", self.output.getvalue())
+        self.assertIn("2 sent, 1 answered, min/avg/max", self.printed())
+
+    def test_after_a_reset_the_next_name_goes_over_a_new_connection(self) -> None:
+        self.serve()
+        command = self.start("--count", "3")
+        pump = self.accept()
+        pump.client.connectionLost(Failure(ConnectionLost()))
+        self.reactor.advance(1)
+        self.assertIn(" RESET: ", self.said())
+        self.reactor.advance(1)
+        self.accept()
+        self.assertEqual(self.successResultOf(command), MISSING)
+        self.assertEqual(self.printed().count("Welcome!\n"), 2)
+        self.assertIn("3 sent, 2 answered", self.printed())
+
+    def test_says_exit_at_the_end_and_waits_for_the_close(self) -> None:
+        class Listener(Greeter):
+            def dataReceived(self, data: bytes) -> None:
+                heard.append(data)
+                if data != b"exit":
+                    self.transport.write(b"Hello, %b!" % data)
+
+        heard: list[bytes] = []
+        self.serve(Factory.forProtocol(Listener))
+        command = self.start("--count", "1", "Tracy")
+        pump = self.accept()
+        self.assertEqual(heard, [b"Tracy", b"exit"])
+        self.assertNoResult(command)
+        pump.server.transport.loseConnection()
+        pump.flush()
+        self.assertEqual(self.successResultOf(command), 0)
 
     def test_no_answer_at_all(self) -> None:
         command = self.start("--count", "1")
         self.refuse()
         self.assertEqual(self.successResultOf(command), MISSING)
-        self.assertEqual(self.output.getvalue(), "0 sent, 0 answered\n")
+        self.assertEqual(self.printed(), "0 sent, 0 answered\n")
 
     def test_interrupted_it_still_counts(self) -> None:
         self.serve()
@@ -235,7 +319,7 @@ class CountTests(CommandTestCase):
         self.accept()
         command.cancel()
         self.failureResultOf(command, CancelledError)
-        self.assertIn("1 sent, 1 answered", self.output.getvalue())
+        self.assertIn("1 sent, 1 answered", self.printed())
 
 
 class UsageTests(CommandTestCase):
@@ -258,5 +342,6 @@ class UsageTests(CommandTestCase):
             [""],
             ["--nosuch"],
         ):
-            error = self.assertRaises(SystemExit, self.start, *arguments)
+            with redirect_stderr(StringIO()):
+                error = self.assertRaises(SystemExit, parse_options, arguments)
             self.assertEqual(error.code, 2, arguments)

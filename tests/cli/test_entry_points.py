@@ -1,11 +1,15 @@
 """hello-client as a process, and other programs in its place."""
 
+import os
 import signal
 import socket
 import subprocess
 
+from twisted.trial.unittest import SynchronousTestCase
+
 from hello_service import __version__
-from tests.processes import PATIENCE, ProcessTestCase, program, run
+from hello_service.cli import client, entry_points
+from tests.processes import PATIENCE, ProcessTestCase, full_pipe, in_shell, program, run
 
 CONVERSATION = "Welcome!\nHello, Michael!\nHello, Tracy!\nHello, Sarah!\n"
 
@@ -73,6 +77,7 @@ class HelloClientTests(ProcessTestCase):
         self.assertRegex(client.stderr, r"\Ahello-client: TIMEOUT: .* the greeting: .*\.\n\Z")
 
     def test_ctrl_c(self) -> None:
+        self.heed_ctrl_c()
         port = self.daemon("--port=0", "--delay=3600").port()
         client = subprocess.Popen(
             [program("hello-client"), f"--port={port}"],
@@ -85,7 +90,7 @@ class HelloClientTests(ProcessTestCase):
             self.assertEqual(client.stdout.readline(), "Welcome!\n")
             client.send_signal(signal.SIGINT)
             output, errors = client.communicate(timeout=PATIENCE)
-        self.assertEqual((client.returncode, output, errors), (130, "", ""))
+        self.assertEqual((client.returncode, output, errors), (-signal.SIGINT, "", ""))
 
     def test_a_broken_pipe_ends_quietly(self) -> None:
         port = self.daemon().port()
@@ -107,16 +112,137 @@ class HelloClientTests(ProcessTestCase):
         port = self.daemon().port()
         for redirection, status, words in (
             (">/dev/full", 11, "FILE: the output cannot be written (No space left"),
-            (">&-", 0, ""),
             ("- <&-", 2, "Standard input is closed"),
         ):
-            shell = run("sh", "-c", f"{program('hello-client')} --port={port} {redirection}")
+            shell = run("sh", "-c", f"{in_shell('hello-client')} --port={port} {redirection}")
             self.assertEqual(shell.returncode, status, shell.stderr)
             self.assertIn(words, shell.stderr)
             self.assertNotIn("Traceback", shell.stderr)
 
+    def test_a_closed_output(self) -> None:
+        daemon = self.daemon()
+        shell = run("sh", "-c", f"{in_shell('hello-client')} --port={daemon.port()} >&-")
+        self.assertEqual((shell.returncode, shell.stderr), (0, ""))
+        daemon.wait_for(r"Connection from .* closed\.")
+
+    def test_closed_errors(self) -> None:
+        for arguments, status in (("--host=nosuch.invalid", 3), ("--nosuch", 2)):
+            for streams in ("2>&-", "<&- 2>&-"):
+                shell = run("sh", "-c", f"{in_shell('hello-client')} {arguments} {streams}")
+                self.assertEqual((shell.returncode, shell.stdout), (status, ""))
+                self.assertEqual(shell.stderr, "")
+
+    def test_the_output_of_a_reader_that_sleeps(self) -> None:
+        self.heed_ctrl_c()
+        daemon = self.daemon()
+        for count, waits in ((1, True), (2, False)):
+            read, write = full_pipe()
+            self.addCleanup(os.close, read)
+            os.set_blocking(write, waits)
+            client = subprocess.Popen(
+                [program("hello-client"), f"--port={daemon.port()}"],
+                stdout=write,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+            os.close(write)
+            with client:
+                daemon.wait_for("Accept new connection", count)
+                client.send_signal(signal.SIGINT)
+                _, errors = client.communicate(timeout=PATIENCE)
+            self.assertEqual((client.returncode, errors), (-signal.SIGINT, ""))
+
+    def test_two_ctrl_c_at_once(self) -> None:
+        self.heed_ctrl_c()
+        port = self.daemon("--port=0", "--delay=3600").port()
+        client = subprocess.Popen(
+            [program("hello-client"), f"--port={port}"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        with client:
+            assert client.stdout is not None
+            self.assertEqual(client.stdout.readline(), "Welcome!\n")
+            client.send_signal(signal.SIGSTOP)
+            for _ in range(2):
+                client.send_signal(signal.SIGINT)
+                client.send_signal(signal.SIGTERM)
+            client.send_signal(signal.SIGCONT)
+            _, errors = client.communicate(timeout=PATIENCE)
+        self.assertIn(client.returncode, (-signal.SIGINT, -signal.SIGTERM))
+        self.assertEqual(errors, "")
+
+    def test_ctrl_c_ends_a_loop_of_the_shell(self) -> None:
+        self.heed_ctrl_c()
+        port = self.daemon("--port=0", "--delay=3600").port()
+        loop = f"for turn in 1 2; do {in_shell('hello-client')} --port={port}; done; echo on"
+        shell = subprocess.Popen(
+            [program("bash"), "-c", loop], stdout=subprocess.PIPE, text=True, start_new_session=True
+        )
+        with shell:
+            assert shell.stdout is not None
+            self.assertEqual(shell.stdout.readline(), "Welcome!\n")
+            os.killpg(shell.pid, signal.SIGINT)
+            output, _ = shell.communicate(timeout=PATIENCE)
+        self.assertEqual((shell.returncode, output), (-signal.SIGINT, ""))
+
+    def test_an_ignored_ctrl_c_stays_ignored(self) -> None:
+        port = self.daemon("--port=0", "--delay=0.01").port()
+        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        self.addCleanup(signal.signal, signal.SIGINT, before)
+        client = subprocess.Popen(
+            [program("hello-client"), f"--port={port}", "-"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        with client:
+            assert client.stdout is not None
+            self.assertEqual(client.stdout.readline(), "Welcome!\n")
+            client.send_signal(signal.SIGINT)
+            output, _ = client.communicate("Tracy\n", timeout=PATIENCE)
+        self.assertEqual((client.returncode, output), (0, "Hello, Tracy!\n"))
+
+    def test_sigterm(self) -> None:
+        port = self.daemon("--port=0", "--delay=3600").port()
+        client = subprocess.Popen(
+            [program("hello-client"), f"--port={port}"], stdout=subprocess.PIPE, text=True
+        )
+        with client:
+            assert client.stdout is not None
+            self.assertEqual(client.stdout.readline(), "Welcome!\n")
+            client.terminate()
+            self.assertEqual(client.wait(PATIENCE), -signal.SIGTERM)
+
+    def test_few_descriptors(self) -> None:
+        for command in ("hello-client", "hello-fetch http://127.0.0.1:1/"):
+            for limit in (8, 12):
+                name, _, rest = command.partition(" ")
+                shell = run("sh", "-c", f"ulimit -n {limit}; {program(name)} {rest}")
+                self.assertEqual((shell.returncode, shell.stdout), (5, ""))
+                self.assertRegex(
+                    shell.stderr, rf"\A{name}: UNREACHABLE: .* raise the limit, with ulimit .*\n\Z"
+                )
+
     def test_version(self) -> None:
         self.assertEqual(run("hello-client", "--version").stdout, f"hello_service {__version__}\n")
+
+
+class StartTests(SynchronousTestCase):
+    """What comes before the command."""
+
+    def test_interrupted_while_it_is_imported(self) -> None:
+        """Ctrl+C ends it by the signal then, too."""
+
+        def main() -> None:
+            raise KeyboardInterrupt
+
+        died: list[int] = []
+        self.patch(entry_points, "die_by", died.append)
+        self.patch(client, "main", main)
+        entry_points.hello_client()
+        self.assertEqual(died, [signal.SIGINT])
 
 
 class NetcatTests(ProcessTestCase):

@@ -1,5 +1,6 @@
 """Tests of the command C{hello-fetch}."""
 
+import errno
 import gzip
 import os
 import sys
@@ -11,14 +12,19 @@ from tempfile import TemporaryDirectory, TemporaryFile
 from typing import Any, BinaryIO
 
 import tqdm
+from OpenSSL import SSL
 from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.error import ConnectionLost, ConnectionRefusedError, NoRouteError
 from twisted.python.failure import Failure
 
-from hello_service.cli.fetch import REDIRECT_LIMIT, Command, Console
+from hello_service.cli import page
+from hello_service.cli.fetch import Command
 from hello_service.cli.fetch_options import Options, parse_options
-from hello_service.cli.receiving import PATIENCE, TURN
+from hello_service.cli.outlet import Console, Outlet
+from hello_service.cli.progress import PATIENCE
+from hello_service.cli.receiving import HELD, TURN
+from hello_service.cli.redirects import FOLLOWED, REDIRECT_LIMIT
 from hello_service.cli.trouble import Trouble, TroubleError
 from hello_service.fetch.coding import CODINGS_LIMIT, PIECE
 from tests.fetching import V4, FetchTestCase
@@ -28,13 +34,6 @@ URL = "http://192.0.2.1/page"
 
 def head(*lines: str, status: str = "200 OK") -> bytes:
     return "\r\n".join([f"HTTP/1.1 {status}", *lines, "", ""]).encode()
-
-
-class Terminal(StringIO):
-    """A terminal's standard error."""
-
-    def isatty(self) -> bool:
-        return True
 
 
 class CommandTestCase(FetchTestCase):
@@ -47,15 +46,18 @@ class CommandTestCase(FetchTestCase):
         os.chdir(self.folder)
         self.addCleanup(os.chdir, before)
         self.out: BinaryIO = self.enterContext(TemporaryFile())
-        self.err = StringIO()
+        self.err: BinaryIO = self.enterContext(TemporaryFile())
         self.opened: list[str] = []
         self.has_browser = True
 
     def start(self, *arguments: str, terminal: bool = False) -> Deferred[int]:
         """Begin, up to the connection."""
-        console = Console(self.out, self.err, terminal, terminal, self.open_page)
-        options = parse_options(arguments)
-        return Deferred.fromCoroutine(Command(self.reactor, options, console).run())
+        console = Console(
+            Outlet(self.reactor, self.out.fileno(), is_terminal=terminal),
+            Outlet(self.reactor, self.err.fileno(), is_terminal=terminal),
+        )
+        command = Command(self.reactor, parse_options(arguments), console, self.open_page)
+        return Deferred.fromCoroutine(command.run())
 
     def open_page(self, url: str) -> bool:
         self.opened.append(url)
@@ -64,6 +66,10 @@ class CommandTestCase(FetchTestCase):
     def printed(self) -> bytes:
         self.out.seek(0)
         return self.out.read()
+
+    def said(self) -> str:
+        self.err.seek(0)
+        return self.err.read().decode()
 
     def pipe(self) -> tuple[int, BinaryIO]:
         """Make a pipe; return a descriptor to read from, and a stream to write to."""
@@ -107,7 +113,7 @@ class SavingTests(CommandTestCase):
         self.fetch_page(answer=PAGE)
         self.assertEqual(self.files(), {"page": b"hello"})
         self.assertEqual(self.printed(), PAGE[:-5])
-        self.assertEqual(self.err.getvalue(), "hello-fetch: saved 5 bytes as 'page'.\n")
+        self.assertEqual(self.said(), "hello-fetch: saved 5 bytes as 'page'.\n")
 
     def test_host(self) -> None:
         """A host alone is enough; its page is index.html."""
@@ -118,14 +124,14 @@ class SavingTests(CommandTestCase):
         """-o names the file, --quiet says nothing."""
         self.fetch_page("-o", "x", "--quiet", URL, answer=PAGE)
         self.assertEqual(self.files(), {"x": b"hello"})
-        self.assertEqual(self.err.getvalue(), "")
+        self.assertEqual(self.said(), "")
 
     def test_standard_output(self) -> None:
         """With -o - the body goes to standard output, the head to standard error."""
         self.fetch_page("-o", "-", URL, answer=PAGE)
         self.assertEqual(self.files(), {})
         self.assertEqual(self.printed(), b"hello")
-        self.assertEqual(self.err.getvalue(), PAGE[:-5].decode().replace("\r\n", "\n"))
+        self.assertEqual(self.said(), PAGE[:-5].decode().replace("\r\n", "\n"))
 
     def test_head(self) -> None:
         """--head asks for the head, and saves nothing."""
@@ -153,7 +159,7 @@ class SavingTests(CommandTestCase):
         """Where no browser can be opened, the file is named."""
         self.has_browser = False
         self.fetch_page("--open", "--quiet", URL, answer=PAGE)
-        self.assertIn(f"open {Path('page').absolute().as_uri()} yourself", self.err.getvalue())
+        self.assertIn(f"open {Path('page').absolute().as_uri()} yourself", self.said())
 
     def test_headers(self) -> None:
         """-H sends headers in their order and case."""
@@ -163,8 +169,8 @@ class SavingTests(CommandTestCase):
     def test_trace(self) -> None:
         """--trace shows the socket's events."""
         self.fetch_page("--trace", URL, answer=PAGE)
-        self.assertIn(" ms  connecting to 192.0.2.1:80\n", self.err.getvalue())
-        self.assertIn("48 54 54 50", self.err.getvalue())
+        self.assertIn(" ms  connecting to 192.0.2.1:80\n", self.said())
+        self.assertIn("48 54 54 50", self.said())
 
     def test_families(self) -> None:
         """-4 and -6 restrict what a name stands for."""
@@ -199,14 +205,60 @@ class CodingTests(CommandTestCase):
         """A coding that is not known is kept, and said."""
         self.fetch_page(answer=head("Content-Encoding: br", "Content-Length: 5") + b"hello")
         self.assertEqual(self.files(), {"page": b"hello"})
-        self.assertIn("saved as br", self.err.getvalue())
+        self.assertIn("saved as br", self.said())
 
     def test_bad(self) -> None:
         """What is not in its coding is an error with a way out."""
         command = self.start(URL)
         self.answered(command, head("Content-Encoding: gzip", "Content-Length: 5") + b"hello")
-        self.assert_trouble(command, Trouble.PROTOCOL, "not gzip", "--no-decompress")
+        self.assert_trouble(command, Trouble.PROTOCOL, "not gzip", "--no-decompress", "page.part")
+        self.assertEqual(self.files(), {"page.part": b"hello"})
+
+    def test_bad_in_pieces(self) -> None:
+        """What arrived is kept as it came if nothing could be made of it."""
+        command = self.start(URL)
+        self.answered(command, head("Content-Encoding: gzip") + self.BODY[:5], b"\0", b"xy" * 40000)
+        self.assert_trouble(command, Trouble.PROTOCOL, "page.part")
+        self.assertEqual(self.files()["page.part"], (self.BODY[:5] + b"\0" + b"xy" * 40000)[:HELD])
+
+    def test_damaged(self) -> None:
+        """What was undone before the damage is kept, and not what is coded."""
+        page = os.urandom(300_000)
+        coded = gzip.compress(page)[:-8] + b"not them"
+        command = self.start(URL)
+        self.answered(command, head("Content-Encoding: gzip") + coded[:200_000], coded[200_000:])
+        self.assert_trouble(command, Trouble.PROTOCOL, "page.part")
+        self.assertTrue(page.startswith(self.files()["page.part"]))
+
+    def test_no_chunks(self) -> None:
+        """A body that is not in the chunks that its head announces is kept as it came."""
+        for body in (b"<html>", b"5\r\nhello<html>", b"5\r\nhello\r\n<html>"):
+            command = self.start(URL)
+            self.answered(command, head("Transfer-Encoding: chunked") + body, close=False)
+            self.assert_trouble(command, Trouble.PROTOCOL, " '<html>", "page.part")
+            kept = self.files()["page.part"]
+            self.assertTrue(kept.endswith(b"<html>"), kept)
+            self.assertEqual(kept.startswith(b"hello"), b"hello" in body)
+
+    def test_interrupted_before_a_chunk(self) -> None:
+        """What is given up in the middle of a chunk's size is not gone on with."""
+        command = self.start(URL)
+        self.answered(command, head("Transfer-Encoding: chunked") + b"5", close=False)
+        command.cancel()
+        self.failureResultOf(command, CancelledError)
+        self.close()
         self.assertEqual(self.files(), {})
+
+    def test_packed(self) -> None:
+        """What is named as packed stays so, and this is said; -o - goes by the URL."""
+        coded = head("Content-Encoding: gzip") + self.BODY
+        self.fetch_page("http://192.0.2.1/x.tar.gz", answer=coded)
+        self.assertEqual(self.files(), {"x.tar.gz": self.BODY})
+        self.assertIn("stays packed, as its name says", self.said())
+        self.fetch_page("-o", "x", "http://192.0.2.1/x.tar.gz", answer=coded)
+        self.assertEqual(self.files()["x"], b"hello")
+        self.fetch_page("-o", "-", "http://192.0.2.1/x.tar.gz", answer=coded)
+        self.assertTrue(self.printed().endswith(self.BODY))
 
     def test_bad_later(self) -> None:
         """A coding that breaks while the body comes ends the connection."""
@@ -214,6 +266,7 @@ class CodingTests(CommandTestCase):
         self.answered(command, head("Content-Encoding: gzip") + self.BODY[:-8], close=False)
         self.peer.dataReceived(b"wrong ends")
         self.assertTrue(self.transport.disconnecting)
+        self.reset()
         self.assert_trouble(command, Trouble.PROTOCOL)
 
     def test_cut(self) -> None:
@@ -240,6 +293,19 @@ class CodingTests(CommandTestCase):
         self.answered(command, head("Content-Encoding: gzip") + bomb)
         self.assert_trouble(command, Trouble.SIZE, "1000 bytes", "--max-size", "'page.part'")
         self.assertEqual(self.files(), {"page.part": bytes(1000)})
+
+    def test_exactly_as_large(self) -> None:
+        """A page of just --max-size bytes is whole; a byte more is too many."""
+        for size in (1000, PIECE):
+            for more in (0, 1):
+                page = bytes(size + more)
+                command = self.start("--max-size", str(size), URL)
+                self.answered(command, head("Content-Encoding: gzip") + gzip.compress(page))
+                if more:
+                    self.assert_trouble(command, Trouble.SIZE)
+                    self.assertEqual(self.files(), {"page": page[:size], "page.part": page[:size]})
+                else:
+                    self.assertEqual(self.successResultOf(command), 0)
 
     def bomb(self) -> Deferred[int]:
         """Begin to receive what takes several turns of the reactor to save."""
@@ -318,6 +384,7 @@ class PipeTests(CommandTestCase):
         os.close(self.reader)
         self.reader = os.open(os.devnull, os.O_RDONLY)
         self.writer().connectionLost(Failure(ConnectionLost()))
+        self.reset()
         self.failureResultOf(self.command, BrokenPipeError)
 
 
@@ -328,17 +395,41 @@ class RedirectTests(CommandTestCase):
 
     def test_explained(self) -> None:
         """Without --follow, a redirect is a page, and is explained."""
-        self.fetch_page(answer=self.MOVED + b"hi")
-        self.assertEqual(self.files(), {"page": b"hi"})
-        self.assertIn("302 means", self.err.getvalue())
-        self.assertIn("https://192.0.2.1/: --follow", self.err.getvalue())
+        self.fetch_page("-q", URL, answer=self.MOVED + b"hi")
+        self.assertEqual(self.files(), {})
+        self.assertEqual(
+            self.said(),
+            "hello-fetch: 302 means that the page is at https://192.0.2.1/: add --follow to go"
+            " there; nothing is saved.\n",
+        )
 
     def test_explained_without_a_page(self) -> None:
         """What --follow would not do is not proposed."""
-        for location in ("mailto:me", "http://[", "http://a..b/", "http://h/\x1b"):
-            self.fetch_page(answer=head(f"Location: {location}", status="302 Found"))
-            self.assertIn("elsewhere, but Location in the head names none", self.err.getvalue())
-            self.assertNotIn("\x1b", self.err.getvalue())
+        self.fetch_page(answer=head("Location: mailto:me", status="302 Found"))
+        self.assertIn("'mailto:me', which is no page", self.said())
+        self.assertNotIn("--follow", self.said())
+
+    def test_head(self) -> None:
+        """--head saves nothing anyway, and explains alike."""
+        self.fetch_page("--head", URL, answer=self.MOVED)
+        self.assertIn("add --follow to go there.\n", self.said())
+        self.fetch_page("--head", URL, answer=head(status="304 Not Modified"))
+        self.assertIn("your headers name.\n", self.said())
+
+    def test_printed(self) -> None:
+        """On standard output nothing is replaced: what comes with a redirect is shown."""
+        Path("-").write_bytes(b"no output")
+        self.fetch_page("-o", "-", URL, answer=self.MOVED + b"hi")
+        self.assertEqual(self.printed(), b"hi")
+        self.assertIn("302 means", self.said())
+        self.assertIn("; nothing is saved.\n", self.said())
+
+    def test_failed(self) -> None:
+        """--fail takes a redirect that is not followed for a failure, but not 304."""
+        command = self.start("--fail", URL)
+        self.answered(command, self.MOVED, close=False)
+        self.assert_trouble(command, Trouble.STATUS, "add --follow to go there; nothing is saved")
+        self.fetch_page("--fail", URL, answer=head(status="304 Not Modified"))
 
     def follow(self, *targets: str, arguments: tuple[str, ...] = ()) -> Deferred[int]:
         command = self.start("--follow", *arguments, URL)
@@ -401,8 +492,40 @@ class RedirectTests(CommandTestCase):
 
     def test_circle(self) -> None:
         """A circle ends."""
+        Path("page").write_bytes(b"old")
         command = self.follow(*["/page"] * REDIRECT_LIMIT)
-        self.assert_trouble(command, Trouble.PROTOCOL, f"more than {REDIRECT_LIMIT}")
+        self.assertNoResult(command)
+        self.answered(command, self.MOVED, close=False)
+        sentence = str(self.failureResultOf(command, TroubleError).value)
+        self.assertIn(f"more than {REDIRECT_LIMIT} redirects", sentence)
+        self.assertIn("'page' is left as it was", sentence)
+        self.assertNotIn("cookie", sentence)
+
+    def test_limit(self) -> None:
+        """As many redirects are followed as the limit says."""
+        command = self.follow(*["/page"] * REDIRECT_LIMIT)
+        self.answered(command, PAGE)
+        self.assertEqual(self.successResultOf(command), 0)
+
+    def test_circle_with_a_cookie(self) -> None:
+        """A cookie that we do not send back may be why a circle does not end."""
+        command = self.start("--follow", URL)
+        cookie = head("Location: /", "Set-Cookie: a=b", status="302 Found")
+        for answer in (self.MOVED, cookie, *[self.MOVED] * (REDIRECT_LIMIT - 1)):
+            self.answered(command, answer.replace(b"https", b"http"), close=False)
+        self.assert_trouble(command, Trouble.PROTOCOL, "set a cookie", "-H 'Cookie: NAME=VALUE'")
+
+    def test_other_host(self) -> None:
+        """Two slashes where one was meant name a host, which DNS does not know."""
+        command = self.follow("//page/")
+        self.resolver.resolve([])
+        self.assert_trouble(
+            command, Trouble.DNS, "'//page/' names another host, page, as it begins"
+        )
+        command = self.follow("http://page/")
+        self.resolver.resolve([])
+        sentence = str(self.failureResultOf(command, TroubleError).value)
+        self.assertNotIn("slashes", sentence)
 
     def test_nowhere(self) -> None:
         """A redirect to what is no page is an error."""
@@ -453,26 +576,66 @@ class TroubleTests(CommandTestCase):
 
     def test_protocol(self) -> None:
         """What is no HTTP."""
+        for banner, words in (
+            (b"SSH-2.0-x\r\n", "begins with 'SSH-2.0-x' and looks like SSH: check the port."),
+            (b"220 mail\r\n250 ok\r\n", "begins with '220 mail' and looks like SMTP or FTP"),
+            (b"\x15\x03\x01", "ask for https://"),
+            (b"junk\x1b", "begins with 'junk\\x1b': check the port"),
+        ):
+            command = self.start(URL)
+            self.answered(command, banner, close=False)
+            self.assert_trouble(command, Trouble.PROTOCOL, "this is not HTTP", words)
+            self.assertTrue(self.printed().endswith(banner))
+
+    def test_refused_head(self) -> None:
+        """What came of a head that is refused is shown."""
+        refused = head("A: b", "Content-Length: x")
         command = self.start(URL)
-        self.answered(command, b"SSH-2.0-x\r\n", close=False)
-        self.assert_trouble(command, Trouble.PROTOCOL, "SSH", "--trace")
+        self.answered(command, head(status="103 Early") + refused, close=False)
+        self.assert_trouble(command, Trouble.PROTOCOL, "Content-Length", "server's fault")
+        self.assertEqual(self.printed(), head(status="103 Early") + refused)
+
+    def test_names_as_they_came(self) -> None:
+        """A header that is refused is named as the server wrote it."""
+        command = self.start(URL)
+        self.answered(command, head("X Y: 1"), close=False)
+        self.assert_trouble(command, Trouble.PROTOCOL, "'X Y'")
+
+    def test_part_of_a_head(self) -> None:
+        """What came of a head that is never whole is shown; a sentence begins a line."""
+        command = self.start(URL, terminal=True)
+        self.answered(command, b"HTTP/1.1 200 OK\r\nA: b\r\nB")
+        self.assert_trouble(command, Trouble.RESET, "inside the head")
+        self.assertEqual(self.printed(), b"HTTP/1.1 200 OK\nA: b\nB\n")
+
+    def shake_hands(self) -> Deferred[int]:
+        """Begin to fetch by https; return the command, C{self.peer} being in the handshake."""
+        command = self.start("https://192.0.2.1/")
+        factory: Any = self.reactor.tcpClients[-1][2]
+        self.peer = factory.buildProtocol(V4)
+        self.peer.transport = object()
+        self.peer._connected = True
+        return command
 
     def test_tls(self) -> None:
         """No TLS."""
-        command = self.start("https://192.0.2.1/")
-        factory: Any = self.reactor.tcpClients[-1][2]
-        exchange: Any = factory.buildProtocol(V4)
-        exchange.transport = object()
-        exchange._connected = True
-        self.peer = exchange
+        command = self.shake_hands()
+        error = SSL.Error([("SSL routines", "", "wrong version number")])
+        self.peer.connectionLost(Failure(error))
+        self.assert_trouble(command, Trouble.TLS, "192.0.2.1", "ask for http://")
+
+    def test_handshake_cut(self) -> None:
+        """The connection ends before TLS is agreed on: the peer or the network, not TLS."""
+        command = self.shake_hands()
         self.reset()
-        self.assert_trouble(command, Trouble.TLS, "certificates")
+        self.assert_trouble(command, Trouble.RESET, "during the TLS handshake", "try again")
 
     def test_size(self) -> None:
         """More than is wanted."""
         command = self.start("--max-size", "4", URL)
         self.answered(command, PAGE, close=False)
         self.assert_trouble(command, Trouble.SIZE, "more than 4 bytes", "--max-size")
+        self.assertEqual(self.files(), {})
 
     def test_status(self) -> None:
         """--fail takes 4xx and 5xx for failures; without it they are pages."""
@@ -499,6 +662,25 @@ class TroubleTests(CommandTestCase):
         self.answered(command, PAGE, close=False)
         self.assert_trouble(command, Trouble.FILE, "the output cannot be written")
 
+    def test_head_that_cannot_be_printed(self) -> None:
+        """A full disk under the head is told before the body is waited for."""
+        self.out = self.enterContext(open("/dev/full", "wb", buffering=0))
+        command = self.start(URL)
+        self.answered(command, PAGE[:-2], close=False)
+        self.assertEqual(self.failureResultOf(command, OSError).value.errno, errno.ENOSPC)
+        self.assertEqual(self.files(), {})
+
+    def test_few_descriptors(self) -> None:
+        """A file that cannot be opened for want of descriptors is told so."""
+
+        def fail(*_: object) -> None:
+            raise OSError(errno.EMFILE, "Too many open files")
+
+        self.patch(page, "place_at", fail)
+        command = self.start(URL)
+        self.answered(command, PAGE, close=False)
+        self.assert_trouble(command, Trouble.FILE, "'page'", "raise the limit, with ulimit -n 64.")
+
     def test_other_family(self) -> None:
         """An address has one family."""
         for option, url in (("-6", URL), ("-6", "192.0.2.1:81"), ("-4", "[2001:db8::1]:81")):
@@ -517,17 +699,20 @@ class TroubleTests(CommandTestCase):
         command = self.start(URL)
         command.cancel()
         self.failureResultOf(command, CancelledError)
-        self.assertEqual(self.err.getvalue(), "")
+        self.assertEqual(self.said(), "")
         command = self.start(URL)
         self.answered(command, PAGE[:-2], close=False)
         command.cancel()
         self.failureResultOf(command, CancelledError)
-        self.assertIn("3 bytes) is in 'page.part'", self.err.getvalue())
+        self.assertIn("3 bytes) is in 'page.part'", self.said())
 
     def test_no_name_for_tls(self) -> None:
-        """A name that Twisted checks no certificate for."""
-        command = self.start("https://r3---sn-a.example/")
-        self.assert_trouble(command, Trouble.TLS, "'r3---sn-a.example'")
+        """An address in an odd spelling, which no certificate is for; also behind a redirect."""
+        command = self.start("https://0x7f.1/")
+        self.assert_trouble(command, Trouble.TLS, "'0x7f.1' is a number", "like 127.0.0.1")
+        command = self.start("--follow", URL)
+        self.answered(command, b"HTTP/1.1 302 Found\r\nLocation: https://0/\r\n\r\n")
+        self.assert_trouble(command, Trouble.TLS, "'0' is a number", "like 127.0.0.1")
 
     def test_broken_pipe(self) -> None:
         """Nobody reads."""
@@ -539,11 +724,163 @@ class TroubleTests(CommandTestCase):
         self.failureResultOf(command, BrokenPipeError)
 
 
+class NoPageTests(CommandTestCase):
+    """Answers without a page of their own leave the file that is there alone."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        Path("page").write_bytes(b"old")
+
+    def assert_untouched(self, sentence: str) -> None:
+        self.assertEqual(self.files(), {"page": b"old"})
+        self.assertIn("'page' is left as it was.", sentence)
+
+    def test_empty(self) -> None:
+        """204, 205 and 304 are no failure, and are told."""
+        for status in ("204 No Content", "205 Reset Content", "304 Not Modified"):
+            for arguments in ((URL,), ("--fail", URL), ("--follow", URL)):
+                self.fetch_page(*arguments, answer=head("Content-Length: 0", status=status))
+                sentence = self.said().splitlines()[-1]
+                self.assertTrue(sentence.startswith(f"hello-fetch: {status[:3]} means"))
+                self.assert_untouched(sentence)
+
+    def test_quiet(self) -> None:
+        """--quiet leaves out what is no surprise, and not that a redirect is not followed."""
+        self.fetch_page("-q", URL, answer=head(status="304 Not Modified"))
+        self.assertEqual(self.said(), "")
+        self.fetch_page("-q", URL, answer=head("Location: /a", status="302 Found"))
+        self.assert_untouched(self.said())
+
+    def test_redirects(self) -> None:
+        """Nor is any redirect that is not followed, whatever its status and its Location."""
+        for location in ((), ("Location: ",), ("Location: #a",), ("Location: /a",)):
+            for code in range(300, 400):
+                if code == 304:
+                    continue
+                answer = head(*location, "Content-Length: 2", status=f"{code} X") + b"hi"
+                self.fetch_page(answer=answer)
+                self.assert_untouched(self.said().splitlines()[-1])
+                if code not in FOLLOWED:
+                    self.fetch_page("--follow", URL, answer=answer)
+                    self.assert_untouched(self.said().splitlines()[-1])
+
+    def test_redirects_that_lead_nowhere(self) -> None:
+        """A redirect that was to be followed, and leads nowhere, is a failure."""
+        for location in ((), ("Location: ",), ("Location: #a",)):
+            for code in FOLLOWED:
+                command = self.start("--follow", URL)
+                self.answered(command, head(*location, status=f"{code} X") + b"hi", close=False)
+                self.assertTrue(self.transport.disconnecting)
+                error = self.failureResultOf(command, TroubleError).value
+                self.assertIs(error.trouble, Trouble.PROTOCOL)
+                self.assert_untouched(str(error))
+
+    def test_interim(self) -> None:
+        """An interim answer that nothing follows is no page, nor is a switch of protocols."""
+        for status, trouble in (("100 Continue", Trouble.RESET), ("101 X", Trouble.PROTOCOL)):
+            command = self.start(URL)
+            self.answered(command, head(status=status))
+            self.assert_trouble(command, trouble)
+            self.assertEqual(self.files(), {"page": b"old"})
+
+
+class ExcessTests(CommandTestCase):
+    """Bytes beyond the end of the page."""
+
+    def test_length(self) -> None:
+        """More than Content-Length announced: why is my page cut?"""
+        self.fetch_page(answer=PAGE + b"more")
+        self.assertEqual(self.files(), {"page": b"hello"})
+        self.assertIn("hello-fetch: 4 bytes more came than the head announced", self.said())
+
+    def test_chunks(self) -> None:
+        """More than the chunks."""
+        self.fetch_page(answer=head("Transfer-Encoding: chunked") + b"0\r\n\r\nmore")
+        self.assertIn("4 bytes more came after the last chunk", self.said())
+
+    def test_trace(self) -> None:
+        """A trace has it as an event, whatever --quiet says."""
+        self.fetch_page("-q", "--trace", URL, answer=PAGE + b"more")
+        self.assertIn(" ms  4 bytes more came", self.said())
+        self.assertNotIn("hello-fetch: ", self.said())
+
+    def test_none(self) -> None:
+        """Else nothing is said."""
+        self.fetch_page(answer=PAGE)
+        self.assertNotIn("more", self.said())
+
+
+class FullConsoleTests(CommandTestCase):
+    """What is said into a pipe that nobody reads."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.reader, self.err = self.pipe()
+        self.addCleanup(os.close, self.reader)
+        os.set_blocking(self.reader, False)
+        os.set_blocking(self.err.fileno(), False)
+        while self.err.write(bytes(4096)):
+            pass
+
+    def drain(self) -> bytes:
+        """Read all that there is, and all that follows."""
+        received = b""
+        while True:
+            for writer in self.reactor.getWriters():
+                writer.doWrite()
+            try:
+                received += os.read(self.reader, 65536)
+            except BlockingIOError:
+                return received.lstrip(b"\0")
+
+    def test_order(self) -> None:
+        """The head comes before the body, and the body waits until it is read."""
+        self.out = self.err
+        command = self.start("-o", "-", URL)
+        self.answered(command, PAGE)
+        self.assertNoResult(command)
+        self.assertEqual(self.drain(), PAGE.replace(b"\r\n", b"\n"))
+        self.assertEqual(self.successResultOf(command), 0)
+
+    def test_trace(self) -> None:
+        """Nothing is read beyond what the reader of a trace has read."""
+        command = self.start("--trace-all", URL)
+        self.answered(command, head("Content-Length: 10"), close=False)
+        self.assertEqual(self.transport.producerState, "producing")
+        self.peer.dataReceived(b"bbbbb")
+        self.assertEqual(self.transport.producerState, "paused")
+        self.assertEqual(self.files(), {"page.part": b""})
+        self.assertIn(b"62 62 62 62 62 ", self.drain())
+        self.assertEqual(self.transport.producerState, "producing")
+        self.assertEqual(self.files(), {"page.part": b"bbbbb"})
+        self.peer.dataReceived(b"ccccc")
+        self.close()
+        self.assertEqual(self.successResultOf(command), 0)
+
+    def test_interrupted(self) -> None:
+        """Ctrl+C waits for nobody."""
+        command = self.start("--trace", URL)
+        self.answered(command, PAGE, close=False)
+        command.cancel()
+        self.failureResultOf(command, CancelledError)
+        self.drain()
+        self.assertEqual(self.files(), {})
+
+    def test_last_words(self) -> None:
+        """A command is not over before its last words are read."""
+        command = self.start(URL)
+        self.answered(command, PAGE)
+        self.assertEqual(self.files(), {"page": b"hello"})
+        self.assertNoResult(command)
+        self.assertIn(b"saved 5 bytes", self.drain())
+        self.assertEqual(self.successResultOf(command), 0)
+
+
 class ProgressTests(CommandTestCase):
     """A bar for bodies that take their time."""
 
     def slow(self, *arguments: str, terminal: bool = True) -> str:
-        self.err = Terminal()
+        self.err = self.enterContext(TemporaryFile())
         command = self.start(*arguments, URL, terminal=terminal)
         self.answered(command, head("Content-Length: 6") + b"he", close=False)
         self.peer.dataReceived(b"l")
@@ -553,11 +890,25 @@ class ProgressTests(CommandTestCase):
         self.assertEqual(self.successResultOf(command), 0)
         self.close()
         self.assertEqual(self.reactor.getDelayedCalls(), [])
-        return self.err.getvalue()
+        return self.said()
 
     def test_shown(self) -> None:
-        """It is shown on a terminal, after a second."""
-        self.assertIn("6.00/6.00", self.slow())
+        """It is shown on a terminal, after a second, which counts."""
+        shown = self.slow()
+        self.assertIn("6.00/6.00", shown)
+        self.assertNotIn("[00:00<", shown)
+
+    def test_clock(self) -> None:
+        """Its second starts with the body, however long the server thinks after the head."""
+        command = self.start(URL, terminal=True)
+        self.answered(command, head("Content-Length: 6"), close=False)
+        self.reactor.advance(PATIENCE)
+        self.peer.dataReceived(b"hel")
+        self.reactor.advance(PATIENCE / 2)
+        self.peer.dataReceived(b"lo!")
+        self.close()
+        self.assertEqual(self.successResultOf(command), 0)
+        self.assertNotIn("6.00", self.said())
 
     def test_not_shown(self) -> None:
         """It is not shown elsewhere, nor if it is not wanted."""
@@ -570,13 +921,12 @@ class ProgressTests(CommandTestCase):
 
     def test_interrupted(self) -> None:
         """It ends before the next word is said."""
-        self.err = Terminal()
         command = self.start(URL, terminal=True)
         self.answered(command, head("Content-Length: 6") + b"he", close=False)
         self.reactor.advance(PATIENCE)
         command.cancel()
         self.failureResultOf(command, CancelledError)
-        self.assertTrue(self.err.getvalue().endswith("\nhello-fetch: What arrived (2 bytes) is in"
+        self.assertTrue(self.said().endswith("\nhello-fetch: What arrived (2 bytes) is in"
                                                      " 'page.part'.\n"))  # fmt: skip
 
     def test_not_installed(self) -> None:
@@ -602,6 +952,10 @@ class OptionsTests(CommandTestCase):
         self.assertEqual(self.parse("-4", "h").family, AF_INET)
         self.assertEqual(self.parse("-6", "h").family, AF_INET6)
 
+    def test_trace_all(self) -> None:
+        """--trace-all traces, too."""
+        self.assertTrue(self.parse("--trace-all", "h").trace)
+
     def test_wrong(self) -> None:
         """What is wrong is one sentence, with status 2."""
         for arguments, words in (
@@ -621,6 +975,7 @@ class OptionsTests(CommandTestCase):
             (("-H", "Content-Length: 5", "h"), "announces a body"),
             (("--open", "-o", "-", "h"), "--open"),
             (("-o", "folder/", "h"), "a file, not a folder"),
+            (("http:////h",), "after exactly two slashes"),
             (("--open", "--head", "h"), "--open"),
         ):
             err = StringIO()

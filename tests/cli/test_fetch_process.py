@@ -12,9 +12,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from hello_service import __version__
 from tests.certificates import certificate_pem
-from tests.processes import PATIENCE, ProcessTestCase, program, run
+from tests.processes import PATIENCE, ProcessTestCase, full_pipe, in_shell, program, run
 
 PAGE = b"hello " * 100_000
+LONG = b"long " * 12_000
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -23,7 +24,10 @@ class Handler(BaseHTTPRequestHandler):
     server: "Server"
 
     def do_GET(self) -> None:
+        self.server.asked.set()
         self.send_response(200)
+        if self.path == "/head":
+            self.send_header("Long", LONG.decode())
         self.send_header("Content-Length", str(len(PAGE)))
         self.end_headers()
         if self.path == "/slow":
@@ -41,6 +45,7 @@ class Server(ThreadingHTTPServer):
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
+        self.asked = threading.Event()
         self.over = threading.Event()
 
     def handle_error(self, request: object, client_address: object) -> None:
@@ -61,14 +66,26 @@ class HelloFetchTests(ProcessTestCase):
     def test_closed_streams(self) -> None:
         """What the shell has closed is done without."""
         for redirection in (">&-", "2>&-", ">&- 2>&-"):
-            command = f"{program('hello-fetch')} -o page {self.url}/ {redirection}"
+            command = f"{in_shell('hello-fetch')} -o page {self.url}/ {redirection}"
             fetched = run("sh", "-c", command, cwd=self.folder)
             self.assertEqual(fetched.returncode, 0, fetched.stderr)
             self.assertEqual((self.folder / "page").read_bytes(), PAGE)
 
+    def test_closed_errors(self) -> None:
+        """An error that nobody hears is not written into the page, nor among the output."""
+        for output in ("-", "page"):
+            for streams in ("2>&-", "<&- 2>&-"):
+                command = (
+                    f"{in_shell('hello-fetch')} -o {output} --max-size 5 {self.url}/ {streams}"
+                )
+                fetched = run("sh", "-c", command, cwd=self.folder)
+                self.assertEqual((fetched.returncode, fetched.stderr), (12, ""))
+                self.assertNotIn("hello-fetch", fetched.stdout)
+                self.assertFalse((self.folder / "page").exists())
+
     def test_closed_output(self) -> None:
         """A page for an output that the shell has closed is not lost without a word."""
-        fetched = run("sh", "-c", f"{program('hello-fetch')} -o - {self.url}/ >&-")
+        fetched = run("sh", "-c", f"{in_shell('hello-fetch')} -o - {self.url}/ >&-")
         self.assertEqual(fetched.returncode, 2)
         self.assertRegex(fetched.stderr, r"\Ahello-fetch: error: Standard output is closed.*\n\Z")
 
@@ -76,7 +93,7 @@ class HelloFetchTests(ProcessTestCase):
         """What an output does not take whole is missed, however Python buffers."""
         for unbuffered in ("", "1"):
             fetched = run(
-                "bash", "-c", f"ulimit -f 500; {program('hello-fetch')} -q -o - {self.url}/ >page",
+                "bash", "-c", f"ulimit -f 500; {in_shell('hello-fetch')} -q -o - {self.url}/ >page",
                 cwd=self.folder, env={**os.environ, "PYTHONUNBUFFERED": unbuffered},
             )  # fmt: skip
             self.assertEqual(fetched.returncode, 11)
@@ -86,15 +103,15 @@ class HelloFetchTests(ProcessTestCase):
     def test_pipes_by_name(self) -> None:
         """A pipe is written to by its name, too."""
         for name in ("/dev/stdout", "/dev/fd/4"):
-            command = f"{program('hello-fetch')} -q -o {name} {self.url}/ 4>&1 2>&4 >/dev/null"
+            command = f"{in_shell('hello-fetch')} -q -o {name} {self.url}/ 4>&1 2>&4 >/dev/null"
             if name == "/dev/stdout":
-                command = f"{program('hello-fetch')} -q -o {name} {self.url}/ 2>/dev/null"
+                command = f"{in_shell('hello-fetch')} -q -o {name} {self.url}/ 2>/dev/null"
             fetched = run("sh", "-c", f"{command} | wc -c")
             self.assertEqual((int(fetched.stdout), fetched.stderr), (len(PAGE), ""))
 
     def test_trace_that_cannot_be_written(self) -> None:
         """A full disk or a closed pipe below standard error is no traceback."""
-        command = f"{program('hello-fetch')} --trace -q -o page {self.url}/"
+        command = f"{in_shell('hello-fetch')} --trace -q -o page {self.url}/"
         full = run("sh", "-c", f"{command} 2>/dev/full", cwd=self.folder)
         self.assertEqual((full.returncode, full.stderr), (11, ""))
         self.assertEqual((self.folder / "page").read_bytes(), PAGE)
@@ -106,7 +123,7 @@ class HelloFetchTests(ProcessTestCase):
 
     def test_bytes_that_are_no_text(self) -> None:
         """A URL that is not UTF-8 is refused."""
-        fetched = run("sh", "-c", f"{program('hello-fetch')} \"$(printf 'http://h/\\377')\"")
+        fetched = run("sh", "-c", f"{in_shell('hello-fetch')} \"$(printf 'http://h/\\377')\"")
         self.assertEqual(fetched.returncode, 2)
         self.assertIn("%XX", fetched.stderr)
 
@@ -122,6 +139,7 @@ class HelloFetchTests(ProcessTestCase):
 
     def test_interrupted_in_a_lookup(self) -> None:
         """Ctrl+C does not wait for a name server."""
+        self.heed_ctrl_c()
         slow = (
             "import os, socket, sys, threading\n"
             "def forever(*_, **__):\n"
@@ -133,7 +151,7 @@ class HelloFetchTests(ProcessTestCase):
             "main()\n"
         )
         for redirection in ("", ">&-"):
-            command = f"{sys.executable} -c {shlex.quote(slow)} {redirection}"
+            command = f"{in_shell(sys.executable)} -c {shlex.quote(slow)} {redirection}"
             fetched = run("sh", "-c", command, cwd=self.folder)
             self.assertEqual((fetched.returncode, fetched.stdout, fetched.stderr), (130, "", ""))
 
@@ -183,13 +201,14 @@ class HelloFetchTests(ProcessTestCase):
 
     def test_broken_pipe(self) -> None:
         """A reader that goes away ends it quietly."""
-        pipe = f"{program('hello-fetch')} -q -o - {self.url} | head -c 5; echo ${{PIPESTATUS[0]}}"
+        pipe = f"{in_shell('hello-fetch')} -q -o - {self.url} | head -c 5; echo ${{PIPESTATUS[0]}}"
         done = run("bash", "-c", pipe, cwd=self.folder)
         self.assertEqual(done.stdout, "hello141\n")
         self.assertNotIn("Error", done.stderr)
 
     def test_interrupted_at_a_full_pipe(self) -> None:
         """Ctrl+C waits for no reader."""
+        self.heed_ctrl_c()
         process = subprocess.Popen(
             [program("hello-fetch"), "--trace", "-o", "-", self.url],
             stdout=subprocess.PIPE,
@@ -202,18 +221,54 @@ class HelloFetchTests(ProcessTestCase):
                 pass
             process.send_signal(signal.SIGINT)
             _, rest = process.communicate(timeout=PATIENCE)
-        self.assertEqual(process.returncode, 130)
+        self.assertEqual(process.returncode, -signal.SIGINT)
         self.assertNotIn("Traceback", rest)
+
+    def test_reader_that_takes_its_time(self) -> None:
+        """A long head arrives whole in a pipe that does not wait, as all that is said does."""
+        for arguments in (["-q", f"{self.url}/head"], ["-q", "--trace", f"{self.url}/head"]):
+            read, write = os.pipe()
+            os.set_blocking(write, False)
+            process = subprocess.Popen(
+                [program("hello-fetch"), *arguments], cwd=self.folder, stdout=write, stderr=write
+            )
+            os.close(write)
+            with open(read, "rb") as reader:
+                received = reader.read()
+            self.assertEqual(process.wait(PATIENCE), 0)
+            self.assertIn(LONG, received)
+            self.assertGreater(len(received), 65536 if "--trace" in arguments else len(LONG))
+
+    def test_interrupted_at_a_head_that_nobody_reads(self) -> None:
+        """Ctrl+C waits for no reader of the head, either."""
+        self.heed_ctrl_c()
+        for waits in (True, False):
+            read, write = full_pipe()
+            self.addCleanup(os.close, read)
+            os.set_blocking(write, waits)
+            self.server.asked.clear()
+            process = subprocess.Popen(
+                [program("hello-fetch"), "-q", self.url], cwd=self.folder, stdout=write,
+                stderr=subprocess.PIPE, text=True,
+            )  # fmt: skip
+            os.close(write)
+            with process:
+                self.server.asked.wait(PATIENCE)
+                process.send_signal(signal.SIGINT)
+                _, errors = process.communicate(timeout=PATIENCE)
+            self.assertEqual(process.returncode, -signal.SIGINT)
+            self.assertNotIn("Error", errors)
 
     def test_interrupted_while_imported(self) -> None:
         """Ctrl+C at the start is quiet."""
         (self.folder / "argparse.py").write_text("raise KeyboardInterrupt")
         for command in ("hello-client", "hello-fetch"):
             done = run(command, env={**os.environ, "PYTHONPATH": str(self.folder)})
-            self.assertEqual((done.returncode, done.stderr), (130, ""))
+            self.assertEqual((done.returncode, done.stderr), (-signal.SIGINT, ""))
 
     def test_interrupted(self) -> None:
         """Ctrl+C ends it, and says what is left."""
+        self.heed_ctrl_c()
         process = subprocess.Popen(
             [program("hello-fetch"), "--trace", f"{self.url}/slow"],
             cwd=self.folder,
@@ -228,7 +283,7 @@ class HelloFetchTests(ProcessTestCase):
                 seen += process.stderr.readline()
             process.send_signal(signal.SIGINT)
             _, rest = process.communicate(timeout=PATIENCE)
-        self.assertEqual(process.returncode, 130)
+        self.assertEqual(process.returncode, -signal.SIGINT)
         self.assertIn("(5 bytes) is in 'slow.part'", rest)
         self.assertNotIn("Traceback", rest)
         self.assertEqual((self.folder / "slow.part").read_bytes(), PAGE[:5])
@@ -243,20 +298,41 @@ class HelloFetchTests(ProcessTestCase):
         opened = (self.folder / "opened").read_text()
         self.assertRegex(opened, r"\Afile:///.*/index\.html\n\Z")
 
-    def test_https(self) -> None:
-        """https is verified by the platform's certificates."""
+    def serve_https(self, name: str) -> tuple[str, dict[str, str]]:
+        """Serve by TLS, under a name; return the URL, and an environment that trusts it."""
         pem = self.folder / "pem"
-        pem.write_bytes(certificate_pem("localhost"))
+        pem.write_bytes(certificate_pem(name))
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(pem)
         self.server.socket = context.wrap_socket(self.server.socket, server_side=True)
         url = f"https://localhost:{self.server.server_port}"
-        done = self.fetch(url, env={**os.environ, "SSL_CERT_FILE": str(pem)})
+        return url, {**os.environ, "SSL_CERT_FILE": str(pem)}
+
+    def test_https(self) -> None:
+        """https is verified by the platform's certificates."""
+        url, trusting = self.serve_https("localhost")
+        done = self.fetch(url, env=trusting)
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertEqual((self.folder / "index.html").read_bytes(), PAGE)
         done = self.fetch(url)
         self.assertEqual(done.returncode, 9)
-        self.assertRegex(done.stderr, r"\Ahello-fetch: TLS: localhost.*verify failed.*\.\n\Z")
+        self.assertRegex(
+            done.stderr, r"\Ahello-fetch: TLS: localhost.*self-signed, and not.*\.\n\Z"
+        )
+
+    def test_https_of_another(self) -> None:
+        """A certificate for another host is one line, and nothing is saved."""
+        url, trusting = self.serve_https("good.example")
+        done = self.fetch(url, env=trusting)
+        self.assertEqual((done.returncode, done.stdout), (9, ""))
+        place = url.removeprefix("https://")
+        self.assertEqual(
+            done.stderr,
+            f"hello-fetch: TLS: {place}: the certificate is for 'good.example', not for"
+            " 'localhost': use a name that it has, or have it issued anew."
+            " See docs/errors.md#tls.\n",
+        )
+        self.assertFalse((self.folder / "index.html").exists())
 
     def test_module(self) -> None:
         """Without TLS installed, https says what to install."""

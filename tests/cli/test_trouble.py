@@ -20,11 +20,19 @@ class ConnectTroubleTests(SynchronousTestCase):
             (error.ConnectError(errno.ECONNRESET, "Reset"), Trouble.RESET),
             (error.NoRouteError(), Trouble.UNREACHABLE),
             (error.ConnectError(errno.EACCES, "Denied"), Trouble.UNREACHABLE),
+            (error.ConnectError(errno.EMFILE, "Too many"), Trouble.UNREACHABLE),
+            (OSError(errno.ENFILE, "Too many"), Trouble.UNREACHABLE),
+            (OverflowError("port"), Trouble.UNREACHABLE),
         ):
             told = connect_trouble(failure, "server:9999", 5)
             self.assertIs(told.trouble, trouble, repr(failure))
             self.assertTrue(str(told).startswith(f"{trouble.name}: server:9999"))
             self.assertTrue(str(told).endswith(f". See docs/errors.md#{trouble.name.lower()}."))
+
+    def test_few_descriptors(self) -> None:
+        for code in (errno.EMFILE, errno.ENFILE):
+            for failure in (error.ConnectError(code, "Too many"), OSError(code, "Too many")):
+                self.assertIn("ulimit -n 64", str(connect_trouble(failure, "h:1", 5)))
 
     def test_statuses_are_a_contract(self) -> None:
         self.assertEqual(

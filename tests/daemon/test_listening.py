@@ -2,7 +2,7 @@ import errno
 import socket
 from typing import Any, cast
 
-from twisted.internet import reactor
+from twisted.internet import reactor, tcp
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import TCP4ServerEndpoint
 from twisted.internet.error import CannotListenError
@@ -258,6 +258,20 @@ class AcceptingTests(Descriptors, TestCase):
         for _ in range(11):  # at least one each time
             ports[0].doRead()
         self.assertEqual((len(self.accepted), service.paused), (20, 0))
+
+    async def test_a_port_that_accepts_in_its_own_way_keeps_its_socket(self) -> None:
+        class Own(tcp.Port):
+            def doRead(self) -> None:
+                """Accept nobody."""
+
+        port = Own(0, Factory.forProtocol(Protocol), interface="127.0.0.1", reactor=reactor)
+        port.startListening()
+        endpoint = SlowEndpoint()
+        endpoint.outcome.callback(port)
+        service = ListeningService([("a", endpoint)], Factory(), lambda _: None)
+        service.startService()
+        self.assertIsInstance(port.socket, socket.socket)
+        await service.stopService()
 
     async def test_started_again_it_keeps_no_more_back(self) -> None:
         service, ports = self.listen(1)

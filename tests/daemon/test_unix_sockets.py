@@ -104,6 +104,18 @@ class ListeningTests(UNIXTestCase):
         port.connectionLost(None)
         self.assertEqual(os.listdir(self.folder), [])
 
+    async def test_as_many_wait_as_the_backlog_says(self) -> None:
+        port = await self.listen()
+        port.stopReading()
+        waiting = 0
+        with self.assertRaises(BlockingIOError):
+            while True:
+                client = self.enterContext(socket.socket(socket.AF_UNIX))
+                client.setblocking(False)
+                client.connect(str(self.path))
+                waiting += 1
+        self.assertEqual(waiting, 5 + 1)  # Linux lets in one more
+
     async def test_modes(self) -> None:
         for mode in (0o600, 0o660, 0o666, 0o777):
             port = await self.listen(mode=mode)

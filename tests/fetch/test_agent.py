@@ -8,16 +8,18 @@ from typing import Any, cast
 
 import treq.client
 from twisted.internet.defer import Deferred
-from twisted.internet.endpoints import TCP4ClientEndpoint
+from twisted.internet.endpoints import TCP4ClientEndpoint, wrapClientTLS
+from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import (
     IProtocolFactory,
     IStreamClientEndpoint,
 )
-from twisted.internet.testing import MemoryReactorClock
+from twisted.internet.ssl import optionsForClientTLS
+from twisted.internet.testing import MemoryReactorClock, StringTransport
+from twisted.python.failure import Failure
 from twisted.test.iosim import ConnectionCompleter, IOPump
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.client import (
-    URI,
     BrowserLikeRedirectAgent,
     ContentDecoderAgent,
     CookieAgent,
@@ -27,19 +29,16 @@ from twisted.web.client import (
     readBody,
 )
 from twisted.web.http_headers import Headers
-from twisted.web.iweb import IAgent, IAgentEndpointFactory, IResponse
+from twisted.web.iweb import IAgent, IResponse
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request, Site
 from zope.interface import implementer
 from zope.interface.verify import verifyObject
 
-from hello_service.fetch.agent import RawAgent
+from hello_service.fetch import Ending, InvalidRequest, RawAgent, WireHeaders
 from hello_service.fetch.errors import Abandoned
-from hello_service.fetch.headers import WireHeaders
-from hello_service.fetch.reader import Ending
-from hello_service.fetch.request import InvalidRequest
 from hello_service.fetch.response import RawResponse
-from tests.fetching import Body, FetchTestCase
+from tests.fetching import LOCAL, V4, Body, Endpoints, FetchTestCase
 
 
 class AgentTests(FetchTestCase):
@@ -67,6 +66,19 @@ class AgentTests(FetchTestCase):
         answer = self.agent().request(b"POST", b"http://h/", None, cast(Any, object()))
         error = self.failureResultOf(answer, InvalidRequest).value
         self.assertIn("bodyProducer", str(error))
+
+    def test_text(self) -> None:
+        """Text where bytes have to be is told to be bytes."""
+        agent: Any = self.agent()
+        for method, uri, words in (
+            ("GET", b"http://h/", "the method 'GET' is a str and has to be bytes: write b'GET'"),
+            (b"GET", "http://h/", "the URI 'http://h/' is a str and has to be bytes: write b'http"),
+            (b"GET", "http://h/ü", "has to be bytes: encode it as UTF-8"),
+            (None, b"http://h/", "the method has to be bytes, and is of type NoneType"),
+            (b"GET", 1, "the URI has to be bytes, and is of type int"),
+        ):
+            error = self.failureResultOf(agent.request(method, uri), InvalidRequest).value
+            self.assertIn(words, str(error))
 
     def test_headers(self) -> None:
         """Headers keep their order and case."""
@@ -128,19 +140,6 @@ class GivesUp(Body):
         self._then(self._response)
 
 
-@implementer(IAgentEndpointFactory)
-class Endpoints:
-    """Leads every URI to one place."""
-
-    def __init__(self, endpoint: IStreamClientEndpoint) -> None:
-        self.endpoint = endpoint
-        self.uris: list[URI] = []
-
-    def endpointForURI(self, uri: URI) -> IStreamClientEndpoint:
-        self.uris.append(uri)
-        return self.endpoint
-
-
 @implementer(IStreamClientEndpoint)
 class Never:
     """An endpoint that takes its time."""
@@ -148,6 +147,24 @@ class Never:
     def connect(self, factory: IProtocolFactory) -> Deferred[Any]:
         self.cancelled = False
         return Deferred(lambda _: setattr(self, "cancelled", True))
+
+
+@implementer(IStreamClientEndpoint)
+class Stubborn:
+    """An endpoint that goes on connecting when it is told not to."""
+
+    def connect(self, factory: IProtocolFactory) -> Deferred[Any]:
+        self.factory = factory
+        return Deferred(lambda _: None)
+
+    def connected(self) -> StringTransport:
+        """Let it connect."""
+        protocol = self.factory.buildProtocol(V4)
+        assert protocol
+        transport = StringTransport(LOCAL, V4)
+        protocol.makeConnection(transport)
+        protocol.connectionLost(Failure(ConnectionDone()))
+        return transport
 
 
 @implementer(IStreamClientEndpoint)
@@ -162,12 +179,12 @@ class EndpointTests(FetchTestCase):
     """The caller's own endpoints."""
 
     def test_used(self) -> None:
-        """An endpoint makes the connection, to https as well."""
+        """An endpoint makes the connection."""
         endpoints = Endpoints(TCP4ClientEndpoint(self.reactor, "127.0.0.1", 8080))
-        answer = self.agent(endpoints).request(b"GET", b"https://h:444/a?b")
+        answer = self.agent(endpoints).request(b"GET", b"http://h:444/a?b")
         transport = self.connect()
         self.assertIn(b"Host: h:444\r\n", transport.value())
-        self.assertEqual(endpoints.uris[0].toBytes(), b"https://h:444/a?b")
+        self.assertEqual(endpoints.uris[0].toBytes(), b"http://h:444/a?b")
         self.peer._wrappedProtocol.dataReceived(b"HTTP/1.1 204 No Content\r\n\r\n")
         response = self.response(answer)
         self.assertIsNone(response.wire.times.resolved)
@@ -192,6 +209,27 @@ class EndpointTests(FetchTestCase):
         self.reactor.advance(3)
         self.failureResultOf(answer)
         self.assertTrue(endpoint.cancelled)
+
+    def test_connected_late(self) -> None:
+        """An endpoint that connects after the request ended has its connection closed, unused."""
+        for end in (Deferred.cancel, lambda _: self.reactor.advance(3)):
+            endpoint = Stubborn()
+            answer = self.agent(Endpoints(endpoint), timeout=3).request(b"GET", b"http://h/")
+            end(answer)
+            self.failureResultOf(answer)
+            transport = endpoint.connected()
+            self.assertEqual((transport.value(), transport.disconnected), (b"", True))
+            self.assertEqual(self.reactor.getDelayedCalls(), [])
+
+    def test_connected_late_by_tls(self) -> None:
+        """So has one that does TLS, before the handshake begins."""
+        endpoint = Stubborn()
+        options = optionsForClientTLS("h")
+        factory = Endpoints(wrapClientTLS(options, endpoint))
+        answer = self.agent(factory).request(b"GET", b"https://h/")
+        answer.cancel()
+        self.failureResultOf(answer)
+        self.assertTrue(endpoint.connected().disconnected)
 
     def test_failing(self) -> None:
         """An endpoint factory that raises fails the request."""

@@ -3,15 +3,18 @@
 from collections.abc import Sequence
 from typing import Any
 
-from twisted.internet.defer import CancelledError
-from twisted.internet.error import ConnectionRefusedError, TimeoutError
+from twisted.internet.defer import AlreadyCalledError, CancelledError
+from twisted.internet.error import ConnectionDone, ConnectionRefusedError, TimeoutError
 from twisted.internet.interfaces import IAddress, IPushProducer
+from twisted.internet.protocol import connectionDone
+from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 from twisted.web.client import ResponseDone, ResponseFailed, readBody
 from twisted.web.http import PotentialDataLoss
 from twisted.web.iweb import UNKNOWN_LENGTH, IClientRequest, IResponse
 from zope.interface.verify import verifyObject
 
+from hello_service.fetch import Ending, Observer, ResponseError, Wire
 from hello_service.fetch.errors import (
     Abandoned,
     BodyTooLarge,
@@ -21,13 +24,12 @@ from hello_service.fetch.errors import (
     MalformedResponse,
     OutOfTime,
     PeerReset,
-    ResponseError,
     Stalled,
+    TooManyInterim,
 )
 from hello_service.fetch.exchange import LINGER, READ_SIZE
-from hello_service.fetch.reader import HEAD_LIMIT, Ending
+from hello_service.fetch.reader import HEAD_LIMIT, INTERIM_LIMIT
 from hello_service.fetch.response import RawResponse
-from hello_service.fetch.wire import Observer, Wire
 from tests.fetching import LOCAL, V4, Body, FetchTestCase
 
 HEAD = b"HTTP/1.1 200 Fine\r\nX-a: 1\r\nx-A: 2\r\nContent-Length: 5\r\n\r\n"
@@ -123,6 +125,7 @@ class ResponseTests(FetchTestCase):
         """A peer that takes no note of our close is not waited for."""
         self.fetched(HEAD + b"hello")
         self.assertTrue(self.transport.disconnecting)
+        self.assertFalse(self.transport.disconnected)
         self.reactor.advance(LINGER)
         self.assertTrue(self.transport.disconnected)
 
@@ -158,12 +161,19 @@ class ResponseTests(FetchTestCase):
         self.assertRaises(RuntimeError, self.body_of, response)
 
     def test_read_body(self) -> None:
-        """C{readBody} reads it, and can be cancelled."""
+        """C{readBody} reads it."""
         self.assertEqual(self.successResultOf(readBody(self.fetched(HEAD + b"hello"))), b"hello")
-        reading = readBody(self.fetched(HEAD + b"he"))
-        reading.cancel()
-        self.failureResultOf(reading, ResponseFailed)
-        self.assertTrue(self.transport.disconnecting)
+
+    def test_failing_at_the_end(self) -> None:
+        """An error of the consumer's is not hidden, whatever it is."""
+
+        class Fails(Body):
+            def connectionLost(self, reason: Failure = connectionDone) -> None:
+                raise AlreadyCalledError
+
+        response = self.fetched(HEAD)
+        response.deliverBody(Fails())
+        self.assertRaises(AlreadyCalledError, self.close)
 
 
 class WireTests(FetchTestCase):
@@ -316,6 +326,8 @@ class PauseTests(TroubleTestCase):
             response = self.fetched(HEAD + b"he")
             self.assertRaises(ZeroDivisionError, response.deliverBody, body)
             self.assertTrue(self.transport.disconnecting)
+            self.assertEqual(body.reasons, [])
+            self.reset()
             body.reasons[0].trap(ResponseFailed)
 
     def test_ended_while_paused(self) -> None:
@@ -335,10 +347,34 @@ class PauseTests(TroubleTestCase):
             response = self.fetched(HEAD + b"he")
             body = self.body_of(response)
             getattr(response, stop)()
+            getattr(response, stop)()
             self.assertTrue(self.transport.disconnecting)
-            self.assertIsInstance(self.broken(response, body), Abandoned)
+            self.peer.dataReceived(b"l")
+            self.assertEqual((body.data, body.reasons), (b"he", []))
             self.reset()
-            self.assertEqual(len(body.reasons), 1)
+            self.assertIsInstance(self.broken(response, body), Abandoned)
+            self.assertEqual((len(body.reasons), response.wire.excess), (1, 0))
+
+    def test_stopped(self) -> None:
+        """A response that was given up neither reads on nor stops reading; it is closed once."""
+        for before, after in (
+            (RawResponse.pauseProducing, RawResponse.resumeProducing),
+            (RawResponse.resumeProducing, RawResponse.pauseProducing),
+            (RawResponse.resumeProducing, RawResponse.stopProducing),
+        ):
+            log = Log()
+            response = self.fetched(HEAD + b"he", observer=log)
+            body = self.body_of(response)
+            before(response)
+            response.stopProducing()
+            state = self.transport.producerState
+            del log.events[:]
+            after(response)
+            self.assertEqual(self.transport.producerState, state)
+            self.reset()
+            response.resumeProducing()
+            self.assertEqual(log.events, ["lost"])
+            self.assertIsInstance(self.broken(response, body), Abandoned)
 
     def test_stop_at_the_end(self) -> None:
         """A consumer that stops when it gets the last piece has stopped."""
@@ -353,6 +389,7 @@ class PauseTests(TroubleTestCase):
         body = Hasty()
         response.deliverBody(body)
         self.peer.dataReceived(b"hello")
+        self.reset()
         self.assertIsInstance(self.broken(response, body), Abandoned)
 
     def test_stop_after_the_end(self) -> None:
@@ -360,6 +397,33 @@ class PauseTests(TroubleTestCase):
         response = self.fetched(HEAD + b"hello")
         response.abortConnection()
         self.assertEqual(self.body_of(response).data, b"")
+
+    def test_stop_after_trouble(self) -> None:
+        """To stop after an error does not hide it."""
+        response = self.fetched(HEAD)
+        body = self.body_of(response)
+        response.pauseProducing()
+        self.peer.dataReceived(b"he")
+        self.close()
+        response.stopProducing()
+        self.assertIsInstance(self.broken(response, body), CutShort)
+
+    def test_stop_after_the_whole(self) -> None:
+        """To stop after the last piece, before the end is told, loses nothing."""
+
+        class Pausing(Body):
+            transport: Any
+
+            def dataReceived(self, data: bytes) -> None:
+                super().dataReceived(data)
+                self.transport.pauseProducing()
+
+        response = self.fetched(HEAD + b"hello")
+        body = Pausing()
+        response.deliverBody(body)
+        self.assertEqual((body.data, body.reasons), (b"hello", []))
+        response.stopProducing()
+        body.reasons[0].trap(ResponseDone)
 
 
 class TroubleTests(TroubleTestCase):
@@ -409,15 +473,51 @@ class TroubleTests(TroubleTestCase):
         answer = self.request()
         transport = self.connect()
         self.peer.dataReceived(b"HTTP/1.1 200 OK\r\n:\r\n\r\n")
-        self.failed(MalformedResponse, answer)
+        _, wire = self.failed(MalformedResponse, answer)
+        self.assertEqual(wire.head, b"HTTP/1.1 200 OK\r\n:\r\n\r\n")
         self.assertTrue(transport.disconnecting)
 
+    def test_head_kept(self) -> None:
+        """Whatever is wrong with a head, what came of it is kept."""
+        long = b"HTTP/1.1 200 OK\r\nA: " + b"a" * HEAD_LIMIT
+        interim = b"HTTP/1.1 100 Continue\r\n\r\n"
+        for kind, data, head in (
+            (MalformedResponse, b"SSH-2.0-OpenSSH\r\n", b"SSH-2.0-OpenSSH\r\n"),
+            (MalformedResponse, b"HTTP/1.1 200 OK\n", b"HTTP/1.1 200 OK\n"),
+            (MalformedResponse, b"HTTP/1.1 2000 OK\r\n\r\nbody", b"HTTP/1.1 2000 OK\r\n\r\n"),
+            (HeadTooLong, long, long),
+            (TooManyInterim, interim * (INTERIM_LIMIT + 1), interim),
+        ):
+            answer = self.request()
+            self.connect()
+            self.peer.dataReceived(data)
+            self.assertEqual(self.failed(kind, answer)[1].head, head)
+
     def test_bad_chunk(self) -> None:
-        """A bad chunk ends the body after what was good."""
+        """A bad chunk ends the body after what was good; what came in its place is kept."""
         response = self.fetched(CHUNKED + b"2\r\nhi\r\nx\r\n")
         body = self.body_of(response)
-        self.assertIsInstance(self.broken(response, body), MalformedResponse)
+        error = self.broken(response, body)
+        self.assertIsInstance(error, MalformedResponse)
         self.assertEqual((body.data, response.wire.ending), (b"hi", None))
+        self.assertEqual(error.wire.rest, b"x\r\n")
+        self.assertTrue(self.transport.disconnecting)
+
+    def test_not_chunked(self) -> None:
+        """A body that is not chunked is kept at whatever it ends."""
+        for end in (self.close, self.reset, lambda: self.reactor.advance(9)):
+            response = self.fetched(CHUNKED + b"cafe", read_timeout=9)
+            body = self.body_of(response, end)
+            self.assertIn("before the first chunk, after 4 bytes", str(self.broken(response, body)))
+            self.assertEqual((body.data, response.wire.rest), (b"", b"cafe"))
+
+    def test_last_chunk(self) -> None:
+        """A body with its last chunk is whole, and how it ended is kept."""
+        response = self.fetched(CHUNKED + b"2\r\nhi\r\n0\r\nA: b\r\n")
+        body = self.body_of(response, self.close)
+        body.reasons[0].trap(ResponseDone)
+        self.assertEqual((body.data, response.wire.trailers), (b"hi", b"A: b\r\n"))
+        self.assertIs(response.wire.ending, Ending.CLOSE_AFTER_LAST_CHUNK)
 
     def test_too_long(self) -> None:
         """A head beyond its limit fails."""
@@ -433,7 +533,8 @@ class TroubleTests(TroubleTestCase):
         response = self.fetched(CLOSED + b"hello", max_size=4)
         body = self.body_of(response)
         self.assertIsInstance(self.broken(response, body), BodyTooLarge)
-        self.assertEqual(body.data, b"hell")
+        self.peer.dataReceived(b"!")
+        self.assertEqual((body.data, response.wire.excess), (b"hell", 0))
 
     def test_cancelled(self) -> None:
         """A request can be cancelled while connecting and while waiting."""
@@ -448,6 +549,21 @@ class TroubleTests(TroubleTestCase):
         self.assertTrue(transport.disconnecting)
         self.peer.dataReceived(HEAD)
         self.reset()
+        self.assertEqual(self.reactor.getDelayedCalls(), [])
+
+    def test_connected_late(self) -> None:
+        """A connection that is made after the request was given up is closed, unused."""
+        log = Log()
+        answer = self.request(observer=log)
+        factory: Any = self.reactor.tcpClients[-1][2]
+        protocol = factory.buildProtocol(V4)
+        answer.cancel()
+        self.failureResultOf(answer, CancelledError)
+        transport = StringTransport(LOCAL, V4)
+        protocol.makeConnection(transport)
+        self.assertEqual((transport.value(), transport.disconnected), (b"", True))
+        protocol.connectionLost(Failure(ConnectionDone()))
+        self.assertNotIn("connected", log.events)
         self.assertEqual(self.reactor.getDelayedCalls(), [])
 
 

@@ -106,6 +106,14 @@ class RaceTests(FetchTestCase):
         self.refuse(ConnectionRefusedError(), 0)
         self.assertEqual(self.failures, [])
 
+    def test_second(self) -> None:
+        """A loser that connects all the same gets no protocol, so its connection is closed."""
+        self.race()
+        self.resolver.resolve([V6, V4])
+        self.reactor.advance(ATTEMPT_DELAY)
+        self.connect(1)
+        self.assertIsNone(self.reactor.tcpClients[0][2].buildProtocol(V6))
+
     def test_refused(self) -> None:
         """An address that fails makes room for the next at once."""
         log = Log()
@@ -168,4 +176,5 @@ class RaceTests(FetchTestCase):
         self.resolver.resolve([V6, V4])
         race.cancel()
         self.assertTrue(self.reactor.connectors[0]._disconnected)
+        self.assertIsNone(self.reactor.tcpClients[0][2].buildProtocol(V6))
         self.assertEqual(self.reactor.getDelayedCalls(), [])

@@ -25,14 +25,11 @@ from twisted.web.server import Site
 from twisted.web.static import Data
 from zope.interface import implementer
 
-from hello_service.fetch.agent import RawAgent
-from hello_service.fetch.errors import PeerReset, TLSFailed
-from hello_service.fetch.exchange import Settings
-from hello_service.fetch.reader import Ending
+from hello_service.fetch import Ending, Observer, RawAgent, Settings
+from hello_service.fetch.errors import PeerReset
 from hello_service.fetch.response import RawResponse
-from hello_service.fetch.wire import Observer
 from tests.certificates import certificate_pem
-from tests.fetch.test_agent import Endpoints
+from tests.fetching import Endpoints
 from tests.processes import program
 
 BIG = bytes(range(256)) * 16 * 1024
@@ -312,24 +309,3 @@ class TLSTests(PeerTestCase):
         self.assertEqual(body, b"hello")
         self.assertIsNotNone(response.wire.times.secured)
         self.assertIn("secured", self.heard.events)
-
-    async def test_wrong_name(self) -> None:
-        """A certificate for another name is refused."""
-        error = await self.assertFailure(
-            Deferred.fromCoroutine(self.fetch(self.serve("good.example"))), TLSFailed
-        )
-        self.assertIn("VerificationError", str(error))
-
-    async def test_untrusted(self) -> None:
-        """By default the platform's authorities are trusted, and nobody else."""
-        url = self.serve("localhost")
-        fetching = Deferred.fromCoroutine(self.fetch(url, RawAgent(self.reactor, self.settings)))
-        error = await self.assertFailure(fetching, TLSFailed)
-        self.assertIn("certificate verify failed", str(error))
-        self.assertEqual(self.heard.events, [])
-
-    async def test_no_tls(self) -> None:
-        """A server that does no TLS is found out."""
-        port = self.listen(OnceFactory(b"HTTP/1.1 400 No TLS here\r\n\r\n"))
-        fetching = Deferred.fromCoroutine(self.fetch(f"https://localhost:{port}/"))
-        await self.assertFailure(fetching, TLSFailed)

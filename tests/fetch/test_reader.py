@@ -9,6 +9,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
+from hello_service.fetch import Ending, ResponseError
 from hello_service.fetch.errors import (
     BodyTooLarge,
     ChunkLineTooLong,
@@ -16,7 +17,6 @@ from hello_service.fetch.errors import (
     HeadTooLong,
     MalformedResponse,
     PeerReset,
-    ResponseError,
     TooManyInterim,
     TrailersTooLong,
 )
@@ -26,7 +26,6 @@ from hello_service.fetch.reader import (
     HEAD_LIMIT,
     INTERIM_LIMIT,
     TRAILERS_LIMIT,
-    Ending,
     ResponseReader,
 )
 
@@ -44,6 +43,7 @@ class Outcome:
     interim: tuple[bytes, ...]
     trailers: bytes
     received: int
+    rest: bytes
 
 
 def read(
@@ -65,7 +65,18 @@ def read(
         tuple(head.raw for head in reader.interim),
         reader.trailers,
         reader.received,
+        b"" if reader.error and reader.ending is None else reader.rest,
     )
+
+
+def earliest(stream: bytes, size: int) -> ResponseReader:
+    """Feed all but the last bytes to a reader, which takes them, then the first of those."""
+    reader = ResponseReader()
+    for at in range(size):
+        reader.feed(stream[at : at + 1])
+    assert reader.error is None, reader.error
+    reader.feed(stream[size : size + 1])
+    return reader
 
 
 class EverySplit(SynchronousTestCase):
@@ -212,9 +223,30 @@ class HeadTests(EverySplit):
             b"HTTP/1.1", b"HTTP/1.1 ", b"HTTP/1.1  200 OK", b"HTTP/1.1 20 OK", b"HTTP/1.1 2000 OK",
             b"HTTP/1.1 099 OK", b"HTTP/1.1 +20 OK", b"HTTP/1.x 200 OK", b"HTTP/1.10 200 OK",
             b"HTTP/1.1\t200 OK", b"HTTP/1.1 200\tOK", b"HTTP/1.1 200 O\0K", b"HTTP/1.1 200 O\rK",
-            b"HTTP/1.1 200 O\x1bK", b"HTTP/1. 200 OK", b"HTTP/1.1 2_0 OK",
+            b"HTTP/1.1 200 O\x1bK", b"HTTP/1. 200 OK", b"HTTP/1.1 2_0 OK", b"HTTP/1.1 000 OK",
         ):  # fmt: skip
             self.assert_refused(line + b"\r\nContent-Length: 0\r\n\r\n")
+
+    def test_high_statuses(self) -> None:
+        """A status above 599 is one of the server's faults (RFC 9110, section 15)."""
+        for status in (600, 799, 999):
+            stream = b"HTTP/1.1 %d Odd\r\nContent-Length: 2\r\n\r\n" % status
+            self.assert_body(stream + b"hi", b"hi", Ending.LENGTH)
+            self.assertEqual(parse_head(stream).status, status)
+
+    def test_refused_head(self) -> None:
+        """What came of a head that is refused is kept, and nothing of what follows it."""
+        whole = OK + b": no name\r\n\r\n"
+        both = OK + b"Content-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n"
+        cut = OK + b"A: b\n"
+        for head, tail in ((whole, b"body"), (both, b"body"), (cut, b""), (b"SSH-2.0", b"")):
+            for pieces in ([head + tail], [head[:-1], head[-1:] + tail], [head, tail]):
+                reader = ResponseReader()
+                for piece in pieces:
+                    reader.feed(piece)
+                self.assertIsInstance(reader.error, MalformedResponse)
+                expected = head if head.startswith(b"HTTP") else pieces[0]
+                self.assertEqual((reader.partial_head, reader.rest), (expected, b""))
 
     def test_strangers(self) -> None:
         """Other protocols are told from HTTP/1, by name where that is easy."""
@@ -238,12 +270,48 @@ class HeadTests(EverySplit):
     def test_bad_lines(self) -> None:
         """Header lines are refused that could be read in two ways."""
         for line in (
-            b"no colon", b": no name", b"A b: c", b"A : b", b" A: b", b"\tA: b", b"A: b\r\n c",
-            b"A: b\r\n\tc", b"A: b\rc", b"A: b\nB: c", b"A: b\0c", b"A\0: b", b"A: \x0bb",
-            b"A:\r b", b"A: b\r", b"(A): b", b"\xe4: b", b"A: b\r\r",
+            b"no colon", b": no name", b"A b: c", b"A : b", b"A: b\rc", b"A: b\nB: c", b"A: b\0c",
+            b"A\0: b", b"A: \x0bb", b"A:\r b", b"A: b\r", b"(A): b", b"\xe4: b", b"A: b\r\r",
+            b"A: b\n c", b"A\r\n : b", b"A\r\n b: c", b"A: b\r\n \0", b"no colon\r\n here",
         ):  # fmt: skip
             self.assert_refused(OK + line + b"\r\n\r\n")
             self.assert_refused(OK + b"B: c\r\n" + line + b"\r\n\r\n")
+
+    def test_folded(self) -> None:
+        """A fold stands for a space (RFC 9112, section 5.2); the head keeps it as it came."""
+        for folded, value in (
+            (b"b\r\n c", b"b c"),
+            (b"b \t\r\n\t c \r\n d ", b"b c d"),
+            (b"\r\n b", b"b"),
+            (b"b\r\n ", b"b"),
+            (b"b\r\n \r\n\tc", b"b  c"),
+            (b"b\r\n Content-Length: 3", b"b Content-Length: 3"),
+        ):
+            head = OK + b"A: " + folded + b"\r\nContent-Length: 2\r\n\r\n"
+            outcome = self.assert_body(head + b"hi", b"hi", Ending.LENGTH)
+            self.assertEqual(outcome.head, head)
+            self.assertEqual(parse_head(head).first(b"a"), value)
+
+    def test_folded_framing(self) -> None:
+        """A fold is refused where it could hide how long the body is."""
+        for line, words in (
+            (b" A: b", "a folded line comes before the first field"),
+            (b"\tA: b", "a folded line comes before the first field"),
+            (b"Content-Length: 5\r\n 0", "Content-Length has a folded line"),
+            (b"content-length:\r\n 5", "content-length has a folded line"),
+            (b"Transfer-Encoding:\r\n\tchunked", "Transfer-Encoding has a folded line"),
+            (b"A: b\r\nTransfer-Encoding: chunked\r\n ", "Transfer-Encoding has a folded line"),
+        ):
+            stream = OK + line + b"\r\n\r\n"
+            self.assert_refused(stream)
+            error = self.assertRaises(MalformedResponse, parse_head, stream)
+            self.assertIn(words, str(error))
+
+    def test_many_folds(self) -> None:
+        """The most folds that a head can have are read once each."""
+        folds = b"\r\n " * (HEAD_LIMIT // 3 - 20)
+        head = parse_head(OK + b"A: b" + folds + b"c\r\n\r\n")
+        self.assertEqual(head.first(b"a"), b"b" + b" " * (HEAD_LIMIT // 3 - 20) + b"c")
 
     def test_odd_lines(self) -> None:
         """Header lines are taken that are odd but clear."""
@@ -279,10 +347,19 @@ class HeadTests(EverySplit):
 
     def test_other_transfer_codings(self) -> None:
         """Of the transfer codings, only chunked, once, is known."""
-        for value in (b"gzip", b"gzip, chunked", b"chunked, chunked", b"", b"chunked;a=b"):
+        for value in (
+            b"gzip", b"gzip, chunked", b"chunked, chunked", b"", b",", b" , ,", b"chunked;a=b",
+            b"chunked,,chunked",
+        ):  # fmt: skip
             self.assert_refused(OK + b"Transfer-Encoding: " + value + b"\r\n\r\n")
         twice = b"Transfer-Encoding: chunked\r\n" * 2
         self.assert_refused(OK + twice + b"\r\n0\r\n\r\n")
+
+    def test_empty_elements(self) -> None:
+        """Empty elements of a list say nothing (RFC 9110, section 5.6.1.2)."""
+        for value in (b"chunked,", b", chunked", b",\t,chunked , ,", b" , Chunked"):
+            stream = OK + b"Transfer-Encoding:" + value + b"\r\n\r\n2\r\nhi\r\n0\r\n\r\n"
+            self.assert_body(stream, b"hi", Ending.LAST_CHUNK)
 
 
 CHUNKED = OK + b"Transfer-Encoding: chunked\r\n\r\n"
@@ -313,6 +390,14 @@ class ChunkTests(EverySplit):
         outcome = self.assert_body(stream, b"hi", Ending.LAST_CHUNK)
         self.assertEqual(outcome.trailers, b"MD: 5\r\nb: C\r\n\r\n")
 
+    def test_folded_trailers(self) -> None:
+        """A fold in a trailer stands for a space, too."""
+        for end in (b"\r\n", b""):
+            ending = Ending.LAST_CHUNK if end else Ending.CLOSE_AFTER_LAST_CHUNK
+            stream = CHUNKED + b"2\r\nhi\r\n0\r\nA: b\r\n c\r\n" + end
+            outcome = self.assert_body(stream, b"hi", ending, tail=bool(end))
+            self.assertEqual(outcome.trailers, b"A: b\r\n c\r\n" + end)
+
     def test_keep_framing(self) -> None:
         """The framing can be kept: the body is as it came, to its last byte."""
         raw = b"2;x\r\nhi\r\n0\r\nA: b\r\n\r\n"
@@ -333,21 +418,124 @@ class ChunkTests(EverySplit):
         for rest in (b"hello\r\n0\r\n\r\n", b"hi\n\n0\r\n\r\n", b"hi\r0\r\n\r\n", b"hi0\r\n\r\n"):
             self.assert_refused(CHUNKED + b"2\r\n" + rest, body=rest[:2])
 
+    def test_not_chunked(self) -> None:
+        """A body that is not chunked is refused at its first byte that no chunk size may have."""
+        for good, bad in (
+            (b"", b"<html>hello</html>"),
+            (b"", b"\x1f\x8b\x08"),
+            (b"", b"\r\n"),
+            (b"", b"\n"),
+            (b"", b" 2\r\n"),
+            (b"", b";a\r\n"),
+            (b"cafe ", b"babe"),
+            (b"deadbeef" * 2, b"deadbeef"),
+            (b"0123456789abcdef", b"0"),
+            (b"cafe", b"\nbabe"),
+            (b"2\r", b"hi"),
+            (b"2;a", b"\n"),
+            (b"2;a\r", b"\r\n"),
+            (b"2;" + b"a" * (CHUNK_LINE_LIMIT - 2), b"a"),
+            (b"2;" + b"a" * (CHUNK_LINE_LIMIT - 2) + b"\r", b"a"),
+        ):
+            reader = earliest(CHUNKED + good + bad, len(CHUNKED + good))
+            self.assertIsInstance(reader.error, MalformedResponse | ChunkLineTooLong)
+            self.assertEqual(reader.rest, good + bad[:1])
+            for pieces in ([CHUNKED, good, bad], [CHUNKED + good + bad], [CHUNKED + good, bad]):
+                reader = ResponseReader()
+                body = b"".join([reader.feed(piece) for piece in pieces])
+                self.assertEqual((body, reader.rest, reader.received), (b"", good + bad, 0))
+
+    def test_no_longer_chunked(self) -> None:
+        """Nothing is lost of what is no chunk after the first."""
+        for good, bad in (
+            (b"\r\n", b"<b>oops</b>"),
+            (b"\r\ncafe ", b"babe"),
+            (b"", b"hello"),
+            (b"\r", b"!"),
+        ):
+            stream = CHUNKED + b"2\r\nhi" + good + bad
+            reader = earliest(stream, len(stream) - len(bad))
+            self.assertIsInstance(reader.error, MalformedResponse)
+            self.assertEqual(reader.rest, good.removeprefix(b"\r\n") + bad[:1])
+            reader = ResponseReader()
+            body = reader.feed(stream)
+            rest = (good + bad).removeprefix(b"\r\n")
+            self.assertEqual((body, reader.rest, reader.partial_head), (b"hi", rest, b""))
+
+    def test_no_chunk_expected(self) -> None:
+        """What stands in place of trailers never was a part of the body."""
+        for trailers in (b"", b"A: b", b"no colon\r\n\r\n"):
+            reader = ResponseReader()
+            reader.feed(CHUNKED + b"0\r\n" + trailers)
+            self.assertEqual(reader.rest, b"")
+
+    def test_words(self) -> None:
+        """The sentence says what came in place of a chunk size."""
+        for stream, words in (
+            (b"<html>", "comes in chunks, but it begins with b'<html>'"),
+            (b"1\r\na\r\n<html>", "this is no chunk size: b'<html>'"),
+            (b"1\r\nabc", "a chunk does not end at its size: b'bc'"),
+        ):
+            reader = ResponseReader()
+            reader.feed(CHUNKED + stream)
+            self.assertIn(words, str(reader.error))
+
+    def test_all_framing_kept(self) -> None:
+        """With the framing kept, all that came is the body, what is no chunk included."""
+        for good, bad in (
+            (b"", b"<html>"),
+            (b"cafe ", b"babe"),
+            (b"1\r\na\r\n", b"<b>"),
+            (b"1\r\na", b"bc"),
+            (b"0\r\nno colon\r\n\r", b"\n"),
+        ):
+            for pieces in ([good + bad], [good, bad], [good[:3], good[3:], bad]):
+                reader = ResponseReader(keep_framing=True)
+                body = b"".join([reader.feed(piece) for piece in [CHUNKED, *pieces]])
+                self.assertIsInstance(reader.error, MalformedResponse)
+                self.assertEqual((body, reader.rest), (good + bad, b""))
+
+    def test_cut_size(self) -> None:
+        """What comes before the end of the first chunk size may have been a body without chunks."""
+        outcome = self.outcome(CHUNKED + b"cafe", tail=False)
+        self.assertEqual(
+            (outcome.error, outcome.ending, outcome.rest), (CutShort, Ending.CUT_SHORT, b"cafe")
+        )
+        reader = ResponseReader()
+        reader.feed(CHUNKED + b"cafe")
+        self.assertEqual(reader.position, ("before the first chunk", 4, None))
+        reader.end()
+        self.assertIn("before the first chunk, after 4 bytes", str(reader.error))
+
     def test_cut_chunks(self) -> None:
-        """A body without its last chunk, or without the end of its trailers, is cut short."""
-        whole = CHUNKED + b"2\r\nhi\r\n0\r\nA: b\r\n\r\n"
-        for end in range(len(CHUNKED), len(whole)):
+        """A body without its last chunk is cut short; a size that is not whole is no part of it."""
+        whole = CHUNKED + b"2\r\nhi\r\n0\r\n"
+        for end in range(len(CHUNKED) + 3, len(whole)):
             outcome = read([whole[:end]])
             self.assertEqual((outcome.ending, outcome.error), (Ending.CUT_SHORT, CutShort))
+            self.assertEqual(outcome.rest, b"")
+
+    def test_cut_trailers(self) -> None:
+        """A body with its last chunk is whole (RFC 9112, section 8), and it is told what is not."""
+        last = CHUNKED + b"2\r\nhi\r\n0\r\n"
+        trailers = b"A: b\r\n\r\n"
+        for trailers in (b"", b"\r", b"A", b"A: b\r", b"A: b\r\n", b"A: b\r\n\r"):
+            outcome = self.assert_body(
+                last + trailers, b"hi", Ending.CLOSE_AFTER_LAST_CHUNK, tail=False
+            )
+            self.assertEqual((outcome.trailers, outcome.rest), (trailers, b""))
+            self.assertIs(read([last + trailers], clean=False).error, PeerReset)
+        self.assert_refused(last + b"no colon\r\n", body=b"hi")
 
     def test_line_limit(self) -> None:
         """A chunk-size line has a limit, whole or not."""
         line = b"2;" + b"a" * (CHUNK_LINE_LIMIT - 2)
         rest = b"\r\nhi\r\n0\r\n\r\n"
         self.assertIsNone(read([CHUNKED + line + rest]).error)
-        for stream in (line + b"a" + rest, line + b"a"):
+        for stream in (line + b"a" + rest, line + b"a", line + b"a\0" + rest):
             self.assertIs(read([CHUNKED + stream]).error, ChunkLineTooLong)
             self.assertIs(read([CHUNKED, stream[:9], stream[9:]]).error, ChunkLineTooLong)
+        self.assertIsNone(read([CHUNKED, line + rest[:1], rest[1:]]).error)
 
     def test_trailers_limit(self) -> None:
         """Trailers have a limit, whole or not."""
@@ -360,7 +548,9 @@ class ChunkTests(EverySplit):
 
     def test_bad_trailers(self) -> None:
         """Trailers are read like header lines."""
-        for line in (b"no colon", b"A: b\nB: c", b" A: b", b"A: \0", b"A : b"):
+        for line in (
+            b"no colon", b"A: b\nB: c", b" A: b", b"A: \0", b"A : b", b"Content-Length: 5\r\n 0",
+        ):  # fmt: skip
             self.assert_refused(CHUNKED + b"2\r\nhi\r\n0\r\n" + line + b"\r\n\r\n", body=b"hi")
 
     def test_excess(self) -> None:
@@ -513,10 +703,11 @@ class PropertyTests(SynchronousTestCase):
     def test_as_strict_as_h11(self, stream: bytes) -> None:
         """What is taken is taken by h11, too, and in the same way.
 
-        But for blanks before a chunk's extensions, which a recipient must bear (RFC 9112, section
-        7.1.1) and h11 does not.
+        h11 does not take blanks before a chunk's extensions, as RFC 9112 asks for in section 7.1.1,
+        nor a last chunk without the line after it.
         """
         assume(not re.search(rb"[0-9A-Fa-f][ \t]+;", stream))
         outcome = read([stream])
+        assume(outcome.ending is not Ending.CLOSE_AFTER_LAST_CHUNK)
         if outcome.error is None:
             self.assertEqual(by_h11(stream), outcome.body)

@@ -5,8 +5,9 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.http_headers import Headers
 
-from hello_service.fetch.headers import WireHeaders, header_pairs
-from hello_service.fetch.request import InvalidRequest, parse_url, request_bytes
+from hello_service.fetch import InvalidRequest, WireHeaders
+from hello_service.fetch.headers import header_pairs
+from hello_service.fetch.request import parse_url, request_bytes
 
 
 class UrlTests(SynchronousTestCase):
@@ -119,10 +120,14 @@ class BytesTests(SynchronousTestCase):
         )
 
     def test_replaced(self) -> None:
-        """The caller's Host and Connection take the place of ours."""
+        """The caller's Host and Connection replace ours; Host stays first."""
         self.assertEqual(
-            self.sent((b"connection", b"keep-alive"), (b"HOST", b"other")),
-            b"GET /a HTTP/1.1\r\nconnection: keep-alive\r\nHOST: other\r\n\r\n",
+            self.sent((b"connection", b"keep-alive"), (b"x-a", b"b"), (b"HOST", b"other")),
+            b"GET /a HTTP/1.1\r\nHOST: other\r\nconnection: keep-alive\r\nx-a: b\r\n\r\n",
+        )
+        self.assertEqual(
+            self.sent((b"x-a", b"b"), (b"Host", b"other")),
+            b"GET /a HTTP/1.1\r\nHost: other\r\nConnection: close\r\nx-a: b\r\n\r\n",
         )
 
     def test_length(self) -> None:

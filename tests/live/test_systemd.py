@@ -13,7 +13,8 @@ class UnitTests(ProcessTestCase):
             text = (UNITS / name).read_text()
             copy = self.folder / name
             copy.parent.mkdir(exist_ok=True)
-            copy.write_text(text.replace("/opt/hello_service/bin/twistd", program("twistd")))
+            twistd = f'"{program("twistd")}"'
+            copy.write_text(text.replace("/opt/hello_service/bin/twistd", twistd))
         return [str(self.folder / name) for name in names]
 
     def test_systemd_finds_no_fault(self) -> None:
