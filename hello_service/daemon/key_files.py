@@ -35,7 +35,6 @@ def check_key_files(parts: dict[str, str]) -> None:
         " together."
     ):
         context.use_privatekey_file(_path(key))
-        context.check_privatekey()
     if "extraCertChain" in parts:
         _read_certificates(f"extraCertChain={parts['extraCertChain']}")
     if "dhParameters" in parts:
