@@ -115,7 +115,7 @@ class OptionsTests(SynchronousTestCase):
         for place, options in (
             ("9999", "--port 9999"),
             (":9999", "--port 9999"),
-            ("localhost:9999", "--interface localhost --port 9999"),
+            ("localhost:9999", "--interface 127.0.0.1 --port 9999"),
             ("[::1]:80", "--interface ::1 --port 80"),
         ):
             self.assertEqual(self.error(place), f"{place!r} is not an option: write {options}.")
@@ -129,9 +129,13 @@ class OptionsTests(SynchronousTestCase):
             ("[::1]", "::1"),
             ("::", "::"),
             ("fe80::1%eth0", "fe80::1%eth0"),
-            ("localhost", "localhost"),
         ):
             self.assertEqual(parsed("--interface", text)["interface"], interface)
+        for text in ("localhost", "::1:x", "127.0.0.256"):
+            self.assertIn(
+                f"--interface: '{text}' is not an address: write an IPv4 or IPv6 address",
+                self.error("--interface", text),
+            )
         for text, options in (
             ("127.0.0.1:9999", "--interface 127.0.0.1 --port 9999"),
             ("[::1]:9999", "--interface ::1 --port 9999"),
