@@ -19,7 +19,8 @@ from twisted.python.failure import Failure
 from hello_service import __version__
 from hello_service.cli.input_lines import InputLines
 from hello_service.cli.run import run
-from hello_service.cli.tls_endpoint import HandshakeUnfinished, tls_endpoint
+from hello_service.cli.secured import HandshakeUnfinished
+from hello_service.cli.tls_endpoint import tls_endpoint
 from hello_service.cli.trouble import Trouble, TroubleError, connect_trouble
 from hello_service.client import READ_SIZE, HelloClient, WrongAnswer, encode_name
 from hello_service.values import BadValue, not_empty, positive_seconds, seconds, whole_number
