@@ -100,11 +100,12 @@ def _field(line: bytes) -> tuple[bytes, bytes]:
     name, colon, value = line.partition(b":")
     if not colon:
         raise MalformedResponse(f"a header line has no colon: {line[:80]!r}")
-    name, value = name.lower(), value.strip(_BLANKS)
-    if name == b"transfer-encoding":  # empty elements of a list say nothing (RFC 9110, 5.6.1.2)
+    lowered, value = name.lower(), value.strip(_BLANKS)
+    if lowered == b"transfer-encoding":  # empty elements of a list say nothing (RFC 9110, 5.6.1.2)
         elements = [element.strip(_BLANKS) for element in value.split(b",")]
         value = b", ".join(filter(None, elements))
-    return _judged([(name, value)])[0]
+    [(_, value)] = _judged([(name, value)])
+    return lowered, value
 
 
 # Servers say the same again and again, and h11 takes a third of the time of a small page.

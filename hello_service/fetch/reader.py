@@ -212,6 +212,7 @@ class ResponseReader:
         if self._chunked and head.version == b"1.0":  # RFC 9112, section 6.1
             raise MalformedResponse("it has Transfer-Encoding, which HTTP/1.0 does not know")
         self.head = head
+        self._held = b""
         if self._method == b"HEAD" or head.status in _NO_BODY:
             self._chunked = False
             self.ending = Ending.LENGTH
