@@ -219,7 +219,7 @@ class HelloClientTests(ProcessTestCase):
         for command in ("hello-client", "hello-fetch http://127.0.0.1:1/"):
             for limit in (8, 12):
                 name, _, rest = command.partition(" ")
-                shell = run("sh", "-c", f"ulimit -n {limit}; {program(name)} {rest}")
+                shell = run("sh", "-c", f"ulimit -n {limit}; {in_shell(name)} {rest}")
                 self.assertEqual((shell.returncode, shell.stdout), (5, ""))
                 self.assertRegex(
                     shell.stderr, rf"\A{name}: UNREACHABLE: .* raise the limit, with ulimit .*\n\Z"
