@@ -11,7 +11,7 @@ from twisted.python.failure import Failure
 
 from hello_service.cli.escaping import escaped
 from hello_service.cli.outlet import Console
-from hello_service.cli.tls_endpoint import HandshakeUnfinished
+from hello_service.cli.secured import HandshakeUnfinished
 from hello_service.cli.trouble import Trouble, TroubleError, connect_trouble
 from hello_service.client import HelloClient, WrongAnswer
 

@@ -76,12 +76,13 @@ class Command:
         if options.fail and (response.code >= 400 or is_redirect(response.code)):
             raise status_trouble(response, no_page)
         if no_page:
-            self._say(f"{no_page}.")
+            tell = self._say if is_redirect(response.code) else self._hint
+            tell(f"{no_page}.")
         if not options.head and (not no_page or self._name == "-"):
             await self._save(response)
 
     def _untouched(self) -> str:
-        if os.path.lexists(self._name):
+        if self._name != "-" and os.path.lexists(self._name):
             return f"{self._name!r} is left as it was"
         return "nothing is saved"
 

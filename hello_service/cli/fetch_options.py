@@ -12,7 +12,8 @@ from hello_service.fetch.request import InvalidRequest, Place, parse_url, reques
 from hello_service.values import BadValue, not_empty, positive_seconds, whole_number
 
 _EPILOG = """Exit statuses: 0 done, 2 usage, 3 DNS, 4 REFUSED, 5 UNREACHABLE, 6 TIMEOUT, 7 RESET,
-8 PROTOCOL, 9 TLS, 10 STATUS (--fail), 11 FILE, 12 SIZE, 130 interrupted, 141 broken pipe."""
+8 PROTOCOL, 9 TLS, 10 STATUS (--fail), 11 FILE, 12 SIZE, 130 Ctrl+C, 141 broken pipe, 143 SIGTERM.
+"""
 
 
 class Options(argparse.Namespace):

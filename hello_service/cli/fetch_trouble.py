@@ -1,6 +1,7 @@
 """What can go wrong with a fetch, in the words and statuses of both commands."""
 
 import errno
+import re
 
 from twisted.internet.abstract import isIPAddress, isIPv6Address
 from twisted.internet.error import DNSLookupError
@@ -85,7 +86,12 @@ def _response_trouble(error: ResponseError, place: str) -> TroubleError:
             )
             return TroubleError(Trouble.PROTOCOL, f"{place}: this is not HTTP: it {what}.")
     advice = "this is the server's fault; --trace shows what came"
-    return TroubleError(Trouble.PROTOCOL, f"{place}: {error}: {advice}.")
+    return TroubleError(Trouble.PROTOCOL, f"{place}: {_unmarked(str(error))}: {advice}.")
+
+
+def _unmarked(sentence: str) -> str:
+    """Quote bytes as text: the mark that Python puts before them is for programmers."""
+    return re.sub(r"""(?<= )b(?=['"])""", "", sentence)
 
 
 def status_trouble(response: RawResponse, no_page: str) -> TroubleError:

@@ -11,9 +11,9 @@ from zope.interface import implementer
 
 @implementer(IReadDescriptor)
 class InputLines:
-    """A file descriptor's lines, without their ends, read no sooner than they are asked for.
+    """A file descriptor's lines, without their ends; it reads one only when you ask for it.
 
-    Of a line that is longer than the limit comes what has been read so far.
+    If a line is longer than the limit, you get what has been read of it so far.
 
     The descriptor stays blocking: a terminal's is shared with the output.
     """

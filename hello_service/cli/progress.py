@@ -52,5 +52,5 @@ class Progress:
             delay=PATIENCE,  # nothing is shown until its clock has been put back
         )
         self._bar.start_t -= PATIENCE
+        self._bar.last_print_t -= PATIENCE
         self._bar.update(self._count)
-        self._bar.refresh()

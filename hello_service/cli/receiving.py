@@ -1,4 +1,4 @@
-"""A body on its way from a response to where it is saved."""
+"""Takes a body from its response to where it is saved."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -17,10 +17,10 @@ from hello_service.fetch.errors import BodyTooLarge, ResponseError
 from hello_service.fetch.response import RawResponse
 
 HELD = 64 * 1024
-"""Bytes of a body that are held until its first byte is saved: it may be in no coding at all."""
+"""Bytes of a body that are held, to be saved as they came if nothing can be made of them."""
 
 TURN = 16
-"""Pieces saved in one turn of the reactor, 4 MiB at most: few bytes of gzip cannot hold it up."""
+"""Pieces to save in one turn of the reactor, 4 MiB at most, so that no gzip can hold it up."""
 
 
 @implementer(IWriteDescriptor)
@@ -29,7 +29,7 @@ class Receiving:
 
     @ivar saved: bytes written.
     @ivar done: fires when the body is whole and in its place; fails with L{ResponseError},
-        L{BadCoding} or C{OSError}. To cancel it gives the body up.
+        L{BadCoding} or C{OSError}. Cancel it to give the body up.
     """
 
     def __init__(
@@ -88,7 +88,7 @@ class Receiving:
             self.done.errback(problem)
 
     def _save_undecoded(self, problem: Exception) -> None:
-        """Leave nothing out that came and could not be made bytes of the page."""
+        """Save what came and could not be made bytes of the page."""
         rest = self._response.wire.rest
         if isinstance(problem, BadCoding) and not self.saved:
             rest = self._held
@@ -116,7 +116,7 @@ class Receiving:
             self._response.resumeProducing()
 
     def _save_some(self) -> bool:
-        """Save what one turn has time for; return whether it is all, for else it will go on."""
+        """Save what one turn has time for; return whether that is all. If not, it goes on later."""
         if self._console.behind:
             drained = Deferred.fromCoroutine(self._console.drained())
             drained.addBoth(lambda _: self._go_on())
@@ -138,7 +138,7 @@ class Receiving:
         return False
 
     def _next_piece(self) -> bool:
-        """Take the next piece to save, if there is one."""
+        """Take the next piece to save; return whether there is one."""
         if self._problem:
             return False
         if self._too_large:

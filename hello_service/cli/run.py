@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import Any, NoReturn
 
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.task import react
+from twisted.internet.task import deferLater, react
 
 from hello_service.cli.escaping import escaped
 from hello_service.cli.outlet import Console, Outlet, outlet
@@ -25,7 +25,12 @@ Main = Callable[[Any, Console], Coroutine[Deferred[Any], Any, int]]
 
 async def _run(reactor: Any, program: str, main: Main) -> NoReturn:
     console = Console(outlet(reactor, sys.stdout), outlet(reactor, sys.stderr))
-    running = Deferred.fromCoroutine(status_of(program, main(reactor, console), console.err))
+
+    async def begin() -> int:
+        await deferLater(reactor, 0)  # the reactor has to run before signals can cancel anything
+        return await main(reactor, console)
+
+    running = Deferred.fromCoroutine(status_of(program, begin(), console.err))
     ending = Ending(reactor, running.cancel)
     ending.install()
     reactor.callWhenRunning(ending.install)  # the reactor installs its own first

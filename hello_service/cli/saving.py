@@ -34,20 +34,20 @@ class Place(Protocol):
     """Where a body goes."""
 
     def fileno(self) -> int:
-        """Return the descriptor that is written to."""
+        """Return the descriptor to write to."""
 
     def write(self, data: bytes | memoryview) -> int:
-        """Take as many of the next bytes as there is room for now; return how many."""
+        """Write as many of these bytes as there is room for now; return how many."""
 
     def keep(self) -> None:
-        """Take the end: it is whole."""
+        """Finish a body that is whole."""
 
     def give_up(self) -> str:
-        """Take the end: it is not whole. Return what is left, as a sentence or nothing."""
+        """Finish a body that is not whole; return a sentence that says what is left, if any is."""
 
 
 class NewFile:
-    """A file that is written beside its place as C{NAME.part}, and takes its place when whole."""
+    """A file that is written as C{NAME.part}, and gets its name when it is whole."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -65,13 +65,13 @@ class NewFile:
 
     def keep(self) -> None:
         with self._file:
-            # Some file systems say only at a close what could not be written.
+            # Some file systems report only at a close that something could not be written.
             os.close(os.dup(self._file.fileno()))
             self._take_on_permissions()
             self._part.replace(self._path)
 
     def _take_on_permissions(self) -> None:
-        """Let those read it who may read the file of ours that it replaces."""
+        """Give it the permissions of the file that it replaces, if that is ours."""
         with suppress(FileNotFoundError, PermissionError):  # not all file systems have permissions
             old = self._path.stat()
             if old.st_uid == os.geteuid():
@@ -87,7 +87,7 @@ class NewFile:
 
 
 def _empty(path: Path) -> BinaryIO:
-    """Open a file, as the only one who writes it, and empty it.
+    """Open a file that no other process of ours writes, and empty it.
 
     @raises OSError: if it cannot be written, or another process writes it.
     """
@@ -95,7 +95,7 @@ def _empty(path: Path) -> BinaryIO:
     file = os.fdopen(os.open(path, flags, 0o666), "wb", buffering=0)
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        # Who had the lock until now may have given the file its name.
+        # The process that had the lock until now may have renamed the file.
         if not os.path.samestat(os.fstat(file.fileno()), path.stat()):
             raise BlockingIOError
         file.truncate()
@@ -108,10 +108,10 @@ def _empty(path: Path) -> BinaryIO:
 
 
 class OpenStream:
-    """A stream, a device or a pipe, which takes what comes when it has room for it.
+    """A stream, a device or a pipe, which is written to only while it has room.
 
-    It leaves alone whether its descriptor waits for room, which others may share, and waits itself
-    as little as the system lets it.
+    Other processes may share the descriptor, so its blocking mode stays as it is. Where the system
+    gives no second descriptor that never waits, a write may still wait a little.
 
     @param close: whether to close the descriptor at the end.
     """
@@ -151,7 +151,7 @@ class OpenStream:
 
 
 def place_at(path: Path) -> Place:
-    """Return the place for a body at a path; a device or a pipe is written to, not replaced.
+    """Return the place for a body at a path. A device or a pipe is written to, not replaced.
 
     @raises OSError: if nothing can be written there.
     """

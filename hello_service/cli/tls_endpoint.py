@@ -5,51 +5,20 @@ is connected before the handshake. The fetcher is not imported before TLS is ask
 """
 
 import re
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
-from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.endpoints import HostnameEndpoint, clientFromString, wrapClientTLS
-from twisted.internet.error import ConnectionClosed, ConnectionLost
-from twisted.internet.interfaces import (
-    IHandshakeListener,
-    IProtocol,
-    IProtocolFactory,
-    IStreamClientEndpoint,
-    ITCPTransport,
-)
-from twisted.internet.protocol import Factory, Protocol, connectionDone
-from twisted.python.failure import Failure
-from zope.interface import implementer
+from twisted.internet.endpoints import HostnameEndpoint, clientFromString
+from twisted.internet.interfaces import IStreamClientEndpoint
 
+from hello_service.cli.secured import SecuredEndpoint
 from hello_service.cli.trouble import Trouble, TroubleError
 from hello_service.values import BadValue, positive_seconds
-
-if TYPE_CHECKING:
-    from hello_service.fetch.errors import ResponseError
-    from hello_service.fetch.tls import Handshake
 
 _PARTS = ("host", "port", "timeout", "bindAddress", "certificate", "privateKey", "trustRoots",
           "endpoint")  # fmt: skip
 """What Twisted's C{tls:} takes, in its order."""
-
-
-class HandshakeUnfinished(CancelledError):
-    """The attempt was given up during the TLS handshake."""
-
-    def __init__(self, place: str) -> None:
-        super().__init__(place)
-        self._place = place
-
-    def timed_out(self, seconds: float) -> TroubleError:
-        """Put into words that it took too long."""
-        return TroubleError(
-            Trouble.TIMEOUT,
-            f"{self._place} did not finish the TLS handshake within {seconds:g} seconds: look into"
-            " its log, or give it more with --timeout.",
-        )
 
 
 def tls_endpoint(reactor: Any, description: str) -> IStreamClientEndpoint:
@@ -78,7 +47,8 @@ def tls_endpoint(reactor: Any, description: str) -> IStreamClientEndpoint:
     except KeyError as error:
         raise _bad(description, f"it has no {error.args[0]}") from None
     except OSError as error:
-        raise _bad(description, f"{error.filename!r} cannot be read ({error.strerror})") from None
+        what = f"{str(error.filename)!r} cannot be read ({error.strerror})"
+        raise _bad(description, what) from None
     except (ValueError, BadValue) as error:
         raise _bad(description, str(error).rstrip(".")) from None
     return SecuredEndpoint(description, below, handshake)
@@ -158,106 +128,3 @@ def _own(given: dict[str, str]) -> dict[str, Any]:
             f"{' and '.join(map(repr, map(str, files)))} is not a certificate with its key, as PEM"
         ) from None
     return {"privateKey": own.privateKey.original, "certificate": own.original}
-
-
-@implementer(IStreamClientEndpoint)
-class SecuredEndpoint:
-    """Connects once the handshake is over and the certificate is known to be the host's.
-
-    An attempt fails with a L{TroubleError}, or with what the endpoint below fails with; one that is
-    cancelled during the handshake with L{HandshakeUnfinished}.
-    """
-
-    def __init__(
-        self, place: str, below: IStreamClientEndpoint, handshake: "Callable[[], Handshake]"
-    ) -> None:
-        """
-        @param place: how the server is named in messages.
-        @param handshake: makes one for each connection.
-        """
-        self._place = place
-        self._below = below
-        self._handshake = handshake
-
-    def connect(self, protocolFactory: IProtocolFactory) -> Deferred[IProtocol]:
-        handshake = self._handshake()
-        securing = _Securing(self._place, handshake, protocolFactory)
-        factory = Factory.forProtocol(lambda: securing)
-        factory.noisy = False
-        securing.start(wrapClientTLS(handshake, self._below).connect(factory))
-        return securing.done
-
-
-@implementer(IHandshakeListener)
-class _Securing(Protocol):
-    """Passes everything between the connection and a protocol, once that may have it."""
-
-    transport: ITCPTransport
-
-    def __init__(self, place: str, handshake: "Handshake", factory: IProtocolFactory) -> None:
-        self.done: Deferred[IProtocol] = Deferred(self._cancelled)
-        self._place = place
-        self._handshake = handshake
-        self._factory = factory
-        self._protocol: IProtocol | None = None
-        self._heard = False
-
-    def start(self, connecting: Deferred[IProtocol]) -> None:
-        self._connecting = connecting
-        connecting.addErrback(self.done.errback)
-
-    def connectionMade(self) -> None:
-        self._go_on(self._handshake.raise_fault)
-
-    def handshakeCompleted(self) -> None:
-        if self._go_on(partial(self._handshake.check, self.transport)):
-            protocol = self._factory.buildProtocol(self.transport.getPeer())
-            assert protocol
-            self._protocol = protocol
-            protocol.makeConnection(self.transport)
-            self.done.callback(protocol)
-
-    def dataReceived(self, data: bytes) -> None:
-        assert self._protocol
-        self._heard = True
-        self._protocol.dataReceived(data)
-
-    def connectionLost(self, reason: Failure = connectionDone) -> None:
-        error = None
-        if not self._heard:
-            error = self._handshake.failure(reason, self._protocol is not None)
-        if error:
-            reason = Failure(self._trouble(error))
-        elif not reason.check(ConnectionClosed):
-            reason = Failure(ConnectionLost())
-        if self._protocol:
-            self._protocol.connectionLost(reason)
-        elif not self.done.called:
-            self.done.errback(reason)
-
-    def _go_on(self, step: Callable[[], None]) -> bool:
-        from hello_service.fetch.errors import TLSFailed
-
-        try:
-            step()
-        except TLSFailed as error:
-            self.transport.abortConnection()
-            self.done.errback(self._trouble(error))
-            return False
-        return True
-
-    def _trouble(self, error: "ResponseError") -> TroubleError:
-        from hello_service.fetch.errors import TLSFailed
-
-        if isinstance(error, TLSFailed):
-            return TroubleError(Trouble.TLS, f"{self._place}: {error}.")
-        return TroubleError(
-            Trouble.RESET, f"{self._place}: {error}: try again, or look into its log."
-        )
-
-    def _cancelled(self, done: Deferred[IProtocol]) -> None:
-        if self.transport:
-            self.transport.abortConnection()
-            done.errback(HandshakeUnfinished(self._place))
-        else:
-            self._connecting.cancel()

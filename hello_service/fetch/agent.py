@@ -66,8 +66,9 @@ class RawAgent:
         try:
             if bodyProducer is not None:
                 raise InvalidRequest("a request with a body cannot be sent: leave bodyProducer out")
-            _require_bytes("method", method)
-            _require_bytes("URI", uri)
+            for what, value in (("method", method), ("URI", uri)):
+                if not isinstance(value, bytes):
+                    raise InvalidRequest(_not_bytes(what, value))
             place = parse_url(_text(uri))
             sent = request_bytes(place, method, tuple(header_pairs(headers)))
             exchange = Exchange(
@@ -103,14 +104,11 @@ def _creator(policy: IPolicyForHTTPS, host: str, port: int) -> IOpenSSLClientCon
         raise TLSFailed(f"the policy for https fails for {host!r}: correct it") from error
 
 
-def _require_bytes(what: str, value: object) -> None:
-    match value:
-        case bytes():
-            return
-        case str():
-            advice = f"write b{value!r}" if value.isascii() else "encode it as UTF-8"
-            raise InvalidRequest(f"the {what} {value!r} is a str and has to be bytes: {advice}")
-    raise InvalidRequest(f"the {what} has to be bytes, and is of type {type(value).__name__}")
+def _not_bytes(what: str, value: object) -> str:
+    if not isinstance(value, str):
+        return f"the {what} has to be bytes, and is of type {type(value).__name__}"
+    advice = f"write b{value!r}" if value.isascii() else "encode it as UTF-8"
+    return f"the {what} {value!r} is a str and has to be bytes: {advice}"
 
 
 def _text(uri: bytes) -> str:

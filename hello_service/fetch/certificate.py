@@ -11,6 +11,8 @@ _LABEL = r"[a-z0-9_-]{1,63}"
 _PATTERN = re.compile(rf"(?:\*\.{_LABEL}\.)?{_LABEL}(?:\.{_LABEL})*")
 _NUMBER = re.compile(r"(?:.*\.)?(?:[0-9]+|0x[0-9a-f]*)")
 
+_NO_HOST = "the certificate names no host: have it issued anew, with the host's name in it"
+
 SHOWN = 3
 """Names of a certificate that a message lists."""
 
@@ -29,7 +31,7 @@ def is_number(host: str) -> bool:
 
 
 def names_fault(certificate: "Certificate", host: str) -> str | None:
-    """Say why a certificate is not the host's; C{None} if it is.
+    """Say why a certificate is not the host's, and what to do; C{None} if it is.
 
     Only subjectAltName counts. A wildcard stands for the whole first label, never for an address.
     A malformed name matches nothing, but does not spoil a good one beside it.
@@ -42,21 +44,26 @@ def names_fault(certificate: "Certificate", host: str) -> str | None:
     try:
         names = certificate.extensions.get_extension_for_class(SubjectAlternativeName).value
     except ExtensionNotFound:
-        return "the certificate names no host"
+        return _NO_HOST
     patterns = names.get_values_for_type(DNSName)
     addresses = names.get_values_for_type(IPAddress)
-    wanted = address(host)
-    if wanted in addresses or (not wanted and any(_matches(each, host) for each in patterns)):
+    if address(host) in addresses or any(_matches(each, host) for each in patterns):
         return None
     malformed = [each for each in patterns if not _well_formed(each)]
     if malformed:
-        return f"the certificate is malformed: it gives {malformed[0][:100]!r} as a DNS name"
+        return (
+            f"the certificate is malformed, it gives {malformed[0][:100]!r} as a DNS name:"
+            f" have it issued anew, with {host!r} in it"
+        )
     if not patterns and not addresses:
-        return "the certificate names no host"
+        return _NO_HOST
     found = [*patterns, *map(str, addresses)]
     listed = " and ".join(map(repr, found[:SHOWN]))
     more = f" and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
-    return f"the certificate is for {listed}{more}, not for {host!r}"
+    return (
+        f"the certificate is for {listed}{more}, not for {host!r}: use a name that it has, or have"
+        " it issued anew"
+    )
 
 
 def _well_formed(pattern: str) -> bool:

@@ -167,7 +167,8 @@ class Exchange(Protocol):
         body = reader.feed(data)
         response = self._response
         if response is None:
-            wire.interim = [head.raw for head in reader.interim]
+            if reader.interim:
+                wire.interim = [head.raw for head in reader.interim]
             if reader.head:
                 response = self._begin_response()
         wire.received = reader.received

@@ -13,6 +13,7 @@ STATUS_LINE_START = b"HTTP/1."
 # A status of 600 to 999 is for the user of the response to take as a 5xx (RFC 9110, section 15).
 _STATUS_LINE = re.compile(rb"HTTP/(1\.[0-9]) ([1-9][0-9]{2})(?: ([\t\x20-\x7e\x80-\xff]*))?")
 _FRAMING = (b"content-length", b"transfer-encoding")
+_FOLD = re.compile(rb"\r\n[ \t]")
 _BLANKS = b" \t"
 _KNOWN_LENGTH = 128
 _PROTOCOLS = (
@@ -54,24 +55,21 @@ def parse_head(raw: bytes) -> Head:
 
     @raises MalformedResponse: if it breaks the grammar; lines have to end in CR LF.
     """
-    status_line, _, section = raw[:-2].partition(b"\r\n")
+    status_line, *lines = raw[:-4].split(b"\r\n")
     match = _STATUS_LINE.fullmatch(status_line)
     if not match:
         raise MalformedResponse(f"this is no status line: {status_line[:80]!r}")
     version, status, reason = match.groups(b"")
-    return Head(raw, version, int(status), reason, judged_fields(section))
+    if _FOLD.search(raw):
+        lines = unfolded(lines)
+    return Head(raw, version, int(status), reason, judged_fields(lines))
 
 
-def judged_fields(section: bytes) -> list[tuple[bytes, bytes]]:
-    """Return the names, in lower case, and the values of a header or trailer section.
+def judged_fields(lines: list[bytes]) -> list[tuple[bytes, bytes]]:
+    """Return the names, in lower case, and the values of header or trailer lines.
 
-    @param section: its lines; what follows the last CR LF is left out.
-    @raises MalformedResponse: if h11 finds a name, a value or a framing field wrong, or a framing
-        field is folded.
+    @raises MalformedResponse: if h11 finds a name, a value or a framing field wrong.
     """
-    lines = section.split(b"\r\n")[:-1]
-    if b"\r\n " in section or b"\r\n\t" in section or section[:1] in (b" ", b"\t"):
-        lines = _unfolded(lines)
     fields = [_known_field(line) if len(line) <= _KNOWN_LENGTH else _field(line) for line in lines]
     framing = [field for field in fields if field[0] in _FRAMING]
     if len(framing) < 2:
@@ -79,8 +77,11 @@ def judged_fields(section: bytes) -> list[tuple[bytes, bytes]]:
     return [field for field in fields if field[0] not in _FRAMING] + _judged(framing)
 
 
-def _unfolded(lines: list[bytes]) -> list[bytes]:
-    """Replace each fold by a space (RFC 9112, section 5.2)."""
+def unfolded(lines: list[bytes]) -> list[bytes]:
+    """Join folded lines to those that they go on with, with a space (RFC 9112, section 5.2).
+
+    @raises MalformedResponse: if none comes before one, or it could change the framing.
+    """
     fields: list[list[bytes]] = []
     for line in lines:
         if line[:1] not in (b" ", b"\t"):
@@ -99,11 +100,12 @@ def _field(line: bytes) -> tuple[bytes, bytes]:
     name, colon, value = line.partition(b":")
     if not colon:
         raise MalformedResponse(f"a header line has no colon: {line[:80]!r}")
-    name, value = name.lower(), value.strip(_BLANKS)
-    if name == b"transfer-encoding":  # empty elements of a list say nothing (RFC 9110, 5.6.1.2)
+    lowered, value = name.lower(), value.strip(_BLANKS)
+    if lowered == b"transfer-encoding":  # empty elements of a list say nothing (RFC 9110, 5.6.1.2)
         elements = [element.strip(_BLANKS) for element in value.split(b",")]
         value = b", ".join(filter(None, elements))
-    return _judged([(name, value)])[0]
+    [(_, value)] = _judged([(name, value)])
+    return lowered, value
 
 
 # Servers say the same again and again, and h11 takes a third of the time of a small page.

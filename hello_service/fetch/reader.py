@@ -18,7 +18,14 @@ from hello_service.fetch.errors import (
     TooManyInterim,
     TrailersTooLong,
 )
-from hello_service.fetch.head import STATUS_LINE_START, Head, judged_fields, parse_head, stranger
+from hello_service.fetch.head import (
+    STATUS_LINE_START,
+    Head,
+    judged_fields,
+    parse_head,
+    stranger,
+    unfolded,
+)
 
 HEAD_LIMIT = 64 * 1024
 """Bytes of one head, interim ones too: eight times what common servers can send by default."""
@@ -157,7 +164,7 @@ class ResponseReader:
 
     def _end_in_trailers(self) -> None:
         try:
-            judged_fields(self._held)
+            judged_fields(unfolded(self._held.split(b"\r\n")[:-1]))
         except ResponseError as error:
             self.error = error
         else:
@@ -205,6 +212,7 @@ class ResponseReader:
         if self._chunked and head.version == b"1.0":  # RFC 9112, section 6.1
             raise MalformedResponse("it has Transfer-Encoding, which HTTP/1.0 does not know")
         self.head = head
+        self._held = b""
         if self._method == b"HEAD" or head.status in _NO_BODY:
             self._chunked = False
             self.ending = Ending.LENGTH
@@ -314,6 +322,6 @@ class ResponseReader:
         if found < 0:
             return 0
         self.trailers = data[at : at + end]
-        judged_fields(self.trailers[:-2])
+        judged_fields(unfolded(self.trailers[:-4].split(b"\r\n")))
         self.ending = Ending.LAST_CHUNK
         return end

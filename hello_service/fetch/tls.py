@@ -5,7 +5,7 @@ cannot be read at all, so the name is checked here, after the handshake and befo
 """
 
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 from weakref import proxy
 
 from twisted.internet.error import ConnectionClosed
@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from OpenSSL.crypto import X509
     from OpenSSL.SSL import Connection
     from twisted.protocols.tls import TLSMemoryBIOProtocol
-
-_NAMES_ADVICE = "use a name that it has, or tell whoever runs the server"
 
 
 def tls_host(host: str) -> str:
@@ -81,7 +79,12 @@ class Handshake:
             raise TLSFailed(
                 "the endpoint connects without TLS: wrap it in wrapClientTLS, or ask for http://"
             )
-        return transport.getPeerCertificate() is not None
+        try:
+            return cast(Any, transport).getHandle().get_peer_finished() is not None
+        except Exception as error:
+            raise TLSFailed(
+                "the TLS of the endpoint is not Twisted's, and cannot be checked: use wrapClientTLS"
+            ) from error
 
     def clientConnectionForTLS(self, tlsProtocol: "TLSMemoryBIOProtocol") -> "Connection":
         """Have the creator make the connection.
@@ -125,15 +128,15 @@ class Handshake:
         try:
             certificate = transport.getPeerCertificate()
             if certificate is None:
-                fault: str | None = "the server has shown no certificate"
+                fault: str | None = "the server has shown no certificate: give it one"
             else:
                 fault = names_fault(certificate.to_cryptography(), self._host)
         except Exception as error:
             raise TLSFailed(
-                "the names in the certificate cannot be read: tell whoever runs the server"
+                "the names in the certificate cannot be read: have it issued anew"
             ) from error
         if fault:
-            raise TLSFailed(f"{fault}: {_NAMES_ADVICE}")
+            raise TLSFailed(fault)
 
     def failure(self, reason: Failure, secured: bool) -> ResponseError | None:
         """Put into words what a connection was lost by before its first byte.
@@ -195,7 +198,7 @@ class OwnHandshake(Handshake):
         """Note what OpenSSL finds about one certificate of the chain; change nothing about it."""
         if not ok:
             self._refusal = Refusal(code, depth, certificate)
-        elif depth == 0:
+        else:
             self._accepted = True
         return bool(ok)
 

@@ -1,9 +1,9 @@
 """A uvloop loop whose readers and writers outlive an error of their descriptor.
 
 uvloop reports an error on a descriptor, such as a reset by the peer with bytes still to be read
-before it, as one last event and polls the descriptor no more, where other loops report it for as
-long as it lasts. To add a reader to the descriptor then is an error itself. (MagicStack/uvloop
-issue 552 is this, met by Twisted.)
+before it, as one last event and stops polling the descriptor; other loops report it for as long
+as it lasts. Adding a reader to the descriptor then raises an error. (MagicStack/uvloop issue 552
+is Twisted running into this.)
 """
 
 import asyncio
@@ -14,9 +14,9 @@ _Callbacks = dict[int, tuple[Callable[..., object], tuple[object, ...]]]
 
 
 class PollingLoop:
-    """Adds readers and writers again after each event, which costs nothing if they are there.
+    """Adds readers and writers again after each event, which costs nothing while they are polled.
 
-    @param loop: the uvloop loop, which does all else.
+    @param loop: the uvloop loop, which does everything else.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -36,12 +36,12 @@ class PollingLoop:
         self._add(self._writers, fd, callback, args)
 
     def remove_reader(self, fd: int) -> None:
-        """Call a reader back no more."""
+        """Stop calling a reader back."""
         self._readers.pop(fd, None)
         self._loop.remove_reader(fd)
 
     def remove_writer(self, fd: int) -> None:
-        """Call a writer back no more."""
+        """Stop calling a writer back."""
         self._writers.pop(fd, None)
         self._loop.remove_writer(fd)
 

@@ -12,7 +12,6 @@ import socket
 import sys
 from typing import Any, cast
 
-from twisted.internet import tcp
 from twisted.internet.asyncioreactor import AsyncioSelectorReactor
 from twisted.internet.interfaces import IListeningPort, IProtocolFactory
 from twisted.internet.main import installReactor
@@ -21,7 +20,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from hello_service.uvloop_reactor.polls import PollingLoop
-from hello_service.uvloop_reactor.transport import Connection
+from hello_service.uvloop_reactor.port import Port
 
 
 def install() -> None:
@@ -37,9 +36,9 @@ def install() -> None:
 
 
 class UvloopReactor(AsyncioSelectorReactor):
-    """Serves what connects to its TCP ports by uvloop's transports.
+    """Serves connections to its TCP ports by uvloop's transports.
 
-    @param loop: a uvloop loop, for no other reactor.
+    @param loop: a uvloop loop that no other reactor uses.
     """
 
     _log = Logger()
@@ -57,8 +56,8 @@ class UvloopReactor(AsyncioSelectorReactor):
         super().run(installSignalHandlers)  # type: ignore[no-untyped-call]
 
     def _watch_children(self) -> None:
-        # A running uvloop has the one wake-up descriptor to which Twisted has SIGCHLD told; but
-        # it has every Python handler called at once.
+        # A running uvloop takes over the wake-up descriptor through which Twisted would learn of
+        # SIGCHLD, but it has Python's signal handlers called at once.
         def reap(*_: object) -> None:
             self.callFromThread(reapAllProcesses)  # type: ignore[no-untyped-call]
 
@@ -84,8 +83,8 @@ class UvloopReactor(AsyncioSelectorReactor):
             return super().adoptStreamPort(  # type: ignore[no-any-return, no-untyped-call]
                 fileDescriptor, addressFamily, factory
             )
-        # Twisted's own method, with our class in place of its own: a listening socket can be
-        # given to a Port in no public way.
+        # This is what Twisted does with its own class; there is no public way to give a port a
+        # listening socket.
         adopted: Port = Port._fromListeningDescriptor(  # type: ignore[no-untyped-call]
             self, fileDescriptor, addressFamily, factory
         )
@@ -93,12 +92,12 @@ class UvloopReactor(AsyncioSelectorReactor):
         return adopted
 
     def getReaders(self) -> list[Any]:
-        """Return what is read from or accepts."""
+        """Return what is being read from, the ports that accept included."""
         readers: list[Any] = super().getReaders()  # type: ignore[no-untyped-call]
         return readers + [served for served in self.served if served.reading]
 
     def removeAll(self) -> list[Any]:
-        """Let go of all that is open, to be told at shutdown that it is lost."""
+        """Forget all that is open and return it; at shutdown each is told that it is lost."""
         served = list(self.served)
         self.served.clear()
         removed: list[Any] = super().removeAll()  # type: ignore[no-untyped-call]
@@ -110,39 +109,3 @@ class UvloopReactor(AsyncioSelectorReactor):
             self._log.failure("{message}", Failure(error), message=context["message"])
         else:
             self._log.error("{message}", message=context["message"])
-
-
-class Port(tcp.Port):
-    """Has uvloop accept and serve its connections, while it is a Twisted port in all else."""
-
-    reactor: UvloopReactor
-    factory: Any
-    reading = True
-    _server: asyncio.Server | None = None
-
-    def startReading(self) -> None:
-        """Accept connections."""
-        if self._server is None:
-            # To listen is to set the backlog anew; an adopted port has not been told its own.
-            backlog = self.backlog or 2**31 - 1
-            creation = self.reactor.loop.create_server(
-                self._connection, sock=self.socket.dup(), backlog=backlog
-            )
-            # Given a socket, uvloop awaits nothing: it listens by the time that this returns.
-            try:
-                creation.send(None)
-            except StopIteration as returned:
-                self._server = returned.value
-            self.reactor.served.add(self)
-
-    def stopReading(self) -> None:
-        """Accept no more connections; what is connected stays so."""
-        if self._server is not None:
-            self._server.close()
-            self._server = None
-            self.reactor.served.discard(self)
-
-    def _connection(self) -> Connection:
-        connection = Connection(self, self.sessionno)
-        self.sessionno += 1
-        return connection

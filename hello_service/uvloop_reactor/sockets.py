@@ -1,4 +1,4 @@
-"""What a uvloop transport tells of its socket, the way that Twisted asks for it."""
+"""A uvloop transport's socket, shown the way that Twisted's transports show theirs."""
 
 import socket
 from typing import Any
@@ -31,18 +31,20 @@ class LentSocket:
 class SocketFacts:
     """The part of a connection that is about its socket."""
 
+    connected: int
     _transport: Any
+    _peer: tuple[Any, ...]
 
     def getPeer(self) -> Address:
         """Return the client's address."""
-        return socket_address(self._transport.get_extra_info("peername"))
+        return socket_address(self._peer)
 
     def getHost(self) -> Address:
         """Return the address that the client connected to."""
         return socket_address(self._transport.get_extra_info("sockname"))
 
     def getTcpNoDelay(self) -> bool:
-        """Say whether small writes are sent at once; uvloop sets out with that."""
+        """Say whether small writes are sent at once, which is uvloop's default."""
         return self._option(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
     def setTcpNoDelay(self, enabled: bool) -> None:
@@ -59,17 +61,18 @@ class SocketFacts:
 
     def getHandle(self) -> Any:
         """Return the socket, as far as uvloop lends it: its options, its names, C{close}."""
-        return LentSocket(self._transport)
+        return self.socket
 
     @property
     def socket(self) -> Any:
-        """What C{getHandle} returns without TLS."""
+        """What C{getHandle} returns without TLS; there is none once the connection is lost."""
+        if not self.connected:
+            raise AttributeError("the connection is lost")
         return LentSocket(self._transport)
 
     def fileno(self) -> int:
-        """Return the descriptor."""
-        descriptor: int = self.socket.fileno()
-        return descriptor
+        """Return the descriptor; -1 once the connection is lost."""
+        return self.socket.fileno() if self.connected else -1
 
     def _option(self, level: int, option: int) -> bool:
         return bool(self.socket.getsockopt(level, option))

@@ -1,14 +1,14 @@
-"""A Twisted transport that hands everything on to a uvloop transport, and adds little of its own.
+"""A Twisted transport that leaves the work to a uvloop transport.
 
-What is said of each connection many times is not looked up again: C{write} is the uvloop
-transport's own method, put on the instance for as long as it may be called.
+The hot path saves a call: as long as a connection may be written to, its C{write} is the uvloop
+transport's own method, set on the instance.
 """
 
 import asyncio
 import socket
 import struct
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 from twisted.internet.error import ConnectionAborted, ConnectionDone, ConnectionLost
 from twisted.internet.interfaces import (
@@ -27,10 +27,7 @@ from twisted.python.failure import Failure
 from zope.interface import directlyProvides, implementer
 
 from hello_service.uvloop_reactor.reads import HeldReads, SizedReads
-from hello_service.uvloop_reactor.sockets import SocketFacts, socket_address
-
-if TYPE_CHECKING:
-    from hello_service.uvloop_reactor.reactor import Port
+from hello_service.uvloop_reactor.sockets import SocketFacts
 
 _DONE = Failure(ConnectionDone())
 _LOST = Failure(ConnectionLost())
@@ -49,6 +46,16 @@ def _discard(data: bytes) -> None:
     pass
 
 
+class Server(Protocol):
+    """What a connection needs of the reactor that serves it.
+
+    @ivar served: what the reactor closes at shutdown; a connection is in it while it is open.
+    """
+
+    loop: asyncio.AbstractEventLoop
+    served: set[Any]
+
+
 @implementer(
     ITCPTransport,
     ITLSTransport,
@@ -61,16 +68,17 @@ def _discard(data: bytes) -> None:
 class Connection(SocketFacts, asyncio.Protocol):
     """One accepted connection: an asyncio protocol below, a Twisted transport above.
 
-    @ivar protocol: who is told what comes in; may be replaced at any time.
-    @ivar server: the port that accepted the connection, that counts them in C{sessionno}.
+    @ivar protocol: receives what comes in, until the connection is lost; it may be replaced.
+    @param peer: the name of the client's socket.
+    @param sessionno: how many connections its port has accepted before.
     """
 
     _log = Logger()
 
     TLS = False
-    connected = False
-    disconnected = False
-    disconnecting = False
+    connected = 0
+    disconnected = 0
+    disconnecting = 0
     producer: Any = None
     streamingProducer = False
     producerPaused = False
@@ -90,42 +98,33 @@ class Connection(SocketFacts, asyncio.Protocol):
     protocol: Any
     _send: Callable[[bytes], None]
 
-    def __init__(self, server: "Port", sessionno: int) -> None:
-        self.server = server
+    def __init__(
+        self, protocol: Any, peer: tuple[Any, ...], sessionno: int, reactor: Server
+    ) -> None:
+        self.protocol = protocol
+        self._peer = peer
         self.sessionno = sessionno
-        self.reactor = server.reactor
+        self.reactor = reactor
+        self._kind = type(protocol).__name__
+        self._prefix = protocol.logPrefix() if hasattr(protocol, "logPrefix") else self._kind
 
     def __repr__(self) -> str:
-        name = type(self.protocol).__name__ if self.connected else "Connection"
-        return f"<{name} #{self.sessionno} on {self.getHost().port}>"
+        return f"<{self._kind} #{self.sessionno} on {self.getHost().port}>"
 
     # What uvloop calls
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Build the protocol and connect it."""
+        """Connect the protocol."""
         self._transport = transport
-        name = transport.get_extra_info("peername")
-        if name is None:  # gone since it was accepted
-            self._transport.abort()
-            return
-        try:
-            protocol = self.server.factory.buildProtocol(socket_address(name))
-        except BaseException:
-            self._fail()
-            return
-        if protocol is None:
-            self._transport.abort()
-            return
-        self.protocol = protocol
-        self.connected = True
+        self.connected = 1
         self.reactor.served.add(self)
-        self._send_by(self._transport.write)
+        self.write = self._send = self._transport.write  # type: ignore[method-assign]
         try:
-            protocol.makeConnection(self)
+            self.protocol.makeConnection(self)
         except BaseException:
             self._fail()
         if not self.reading:  # uvloop starts to read after this, whatever has been asked for
-            self._held = HeldReads(self)
+            self._held = HeldReads(self, self._transport)
             self._transport.set_protocol(self._held)
 
     def data_received(self, data: bytes) -> None:
@@ -136,7 +135,7 @@ class Connection(SocketFacts, asyncio.Protocol):
             self._fail()
 
     def eof_received(self) -> bool:
-        """Tell of the end of stream, which ends the connection of most protocols."""
+        """Report the end of stream; the connection of most protocols ends by it."""
         self.readConnectionLost(_DONE)
         return True
 
@@ -151,13 +150,12 @@ class Connection(SocketFacts, asyncio.Protocol):
         self._full = False
         if self._awaits_producer():
             self._resume_producer()
-        elif self._half_closing:
-            self.reactor.loop.call_soon(self._half_closed)
+        if self._half_closing:
+            self.reactor.loop.call_soon(self._half_close)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Tell why the connection is no more."""
-        if self.connected:
-            self.connectionLost(self._reason or (_LOST if exc else _DONE))
+        """Report that the connection is lost, and why."""
+        self.connectionLost(self._reason or (_LOST if exc else _DONE))
 
     # ITransport
 
@@ -178,19 +176,20 @@ class Connection(SocketFacts, asyncio.Protocol):
     def loseConnection(self) -> None:
         """Close once everything queued is sent and the producer, if it is to go on, is done."""
         if self.connected and not self.disconnecting:
-            self.disconnecting = True
-            self.pauseProducing()
-            if not self._awaits_producer():
+            self.disconnecting = 1
+            self.reading = False
+            if self._awaits_producer():
+                self._transport.pause_reading()
+            else:
                 self._transport.close()
 
     # ITCPTransport
 
     def loseWriteConnection(self) -> None:
-        """Send end of stream once everything queued is sent."""
+        """Send end of stream once everything is sent, and what is written until then, too."""
         if self.connected and not self._half_closing:
             self._half_closing = True
-            if not self._awaits_producer():
-                self._half_close()
+            self.reactor.loop.call_soon(self._half_close)
 
     def abortConnection(self) -> None:
         """Close at once, by a reset."""
@@ -216,7 +215,7 @@ class Connection(SocketFacts, asyncio.Protocol):
             contextFactory,
             not normal,
             None,  # type: ignore[arg-type]
-            self.reactor,
+            self.reactor,  # type: ignore[arg-type]
         )
         below = _BelowTLS(self)
         self.protocol = tls = factory.protocol(factory, self.protocol, False)
@@ -257,8 +256,8 @@ class Connection(SocketFacts, asyncio.Protocol):
         if self.connected:
             if self.disconnecting:
                 self._transport.close()
-            elif self._half_closing and not self._write_ended:
-                self._half_close()
+            elif self._half_closing:
+                self.reactor.loop.call_soon(self._half_close)
 
     # IPushProducer
 
@@ -307,28 +306,32 @@ class Connection(SocketFacts, asyncio.Protocol):
                 self._fail()
 
     def connectionLost(self, reason: Failure) -> None:
-        """Close at once and tell why."""
-        self.connected, self.disconnected = False, True
+        """Close at once and tell the protocol why."""
+        if not self.connected:
+            return
+        self.connected, self.disconnected = 0, 1
         self.reactor.served.discard(self)
         self._send_by(_discard)
         self._transport.abort()
         producer, self.producer = self.producer, None
         protocol = self.protocol
         del self.protocol
-        try:
-            if producer is not None:
+        if producer is not None:
+            try:
                 producer.stopProducing()
-        finally:
+            except BaseException:
+                self._log_error()
+        try:
             protocol.connectionLost(reason)
+        except BaseException:
+            self._log_error()
 
     # ISystemHandle, ILoggingContext
 
     @property
     def logstr(self) -> str:
         """What names the connection in a log."""
-        protocol = self.protocol
-        name = getattr(protocol, "logPrefix", lambda: type(protocol).__name__)()
-        return f"{name},{self.sessionno},{self.getPeer().host}"
+        return f"{self._prefix},{self.sessionno},{self.getPeer().host}"
 
     def logPrefix(self) -> str:
         """Return what names the connection in a log."""
@@ -394,22 +397,24 @@ class Connection(SocketFacts, asyncio.Protocol):
             self._fail()
 
     def _half_close(self) -> None:
-        self._write_ended = True
-        self._send_by(_discard)
-        self._transport.write_eof()
+        if self.disconnecting or self._transport.is_closing() or self._write_ended:
+            return
         if self._transport.get_write_buffer_size():
-            self._transport.set_write_buffer_limits(0)
-        else:
-            self.reactor.loop.call_soon(self._half_closed)
-
-    def _half_closed(self) -> None:
-        if self.connected:
+            self._transport.set_write_buffer_limits(0)  # to be told once all is sent
+        elif not self._awaits_producer():
+            self._write_ended = True
+            self._send_by(_discard)
+            self._transport.write_eof()
             self.writeConnectionLost(_DONE)
 
     def _fail(self) -> None:
-        self._reason = Failure()
-        self._log.failure("Unhandled error in {connection}", self._reason, connection=self)
+        self._reason = self._log_error()
         self._transport.abort()
+
+    def _log_error(self) -> Failure:
+        failure = Failure()
+        self._log.failure("Unhandled error in {connection}", failure, connection=self)
+        return failure
 
 
 class _BelowTLS:

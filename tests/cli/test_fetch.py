@@ -235,7 +235,7 @@ class CodingTests(CommandTestCase):
         for body in (b"<html>", b"5\r\nhello<html>", b"5\r\nhello\r\n<html>"):
             command = self.start(URL)
             self.answered(command, head("Transfer-Encoding: chunked") + body, close=False)
-            self.assert_trouble(command, Trouble.PROTOCOL, "page.part")
+            self.assert_trouble(command, Trouble.PROTOCOL, " '<html>", "page.part")
             kept = self.files()["page.part"]
             self.assertTrue(kept.endswith(b"<html>"), kept)
             self.assertEqual(kept.startswith(b"hello"), b"hello" in body)
@@ -418,9 +418,11 @@ class RedirectTests(CommandTestCase):
 
     def test_printed(self) -> None:
         """On standard output nothing is replaced: what comes with a redirect is shown."""
+        Path("-").write_bytes(b"no output")
         self.fetch_page("-o", "-", URL, answer=self.MOVED + b"hi")
         self.assertEqual(self.printed(), b"hi")
         self.assertIn("302 means", self.said())
+        self.assertIn("; nothing is saved.\n", self.said())
 
     def test_failed(self) -> None:
         """--fail takes a redirect that is not followed for a failure, but not 304."""
@@ -593,6 +595,12 @@ class TroubleTests(CommandTestCase):
         self.assert_trouble(command, Trouble.PROTOCOL, "Content-Length", "server's fault")
         self.assertEqual(self.printed(), head(status="103 Early") + refused)
 
+    def test_names_as_they_came(self) -> None:
+        """A header that is refused is named as the server wrote it."""
+        command = self.start(URL)
+        self.answered(command, head("X Y: 1"), close=False)
+        self.assert_trouble(command, Trouble.PROTOCOL, "'X Y'")
+
     def test_part_of_a_head(self) -> None:
         """What came of a head that is never whole is shown; a sentence begins a line."""
         command = self.start(URL, terminal=True)
@@ -627,6 +635,7 @@ class TroubleTests(CommandTestCase):
         command = self.start("--max-size", "4", URL)
         self.answered(command, PAGE, close=False)
         self.assert_trouble(command, Trouble.SIZE, "more than 4 bytes", "--max-size")
+        self.assertEqual(self.files(), {})
 
     def test_status(self) -> None:
         """--fail takes 4xx and 5xx for failures; without it they are pages."""
@@ -735,6 +744,13 @@ class NoPageTests(CommandTestCase):
                 self.assertTrue(sentence.startswith(f"hello-fetch: {status[:3]} means"))
                 self.assert_untouched(sentence)
 
+    def test_quiet(self) -> None:
+        """--quiet leaves out what is no surprise, and not that a redirect is not followed."""
+        self.fetch_page("-q", URL, answer=head(status="304 Not Modified"))
+        self.assertEqual(self.said(), "")
+        self.fetch_page("-q", URL, answer=head("Location: /a", status="302 Found"))
+        self.assert_untouched(self.said())
+
     def test_redirects(self) -> None:
         """Nor is any redirect that is not followed, whatever its status and its Location."""
         for location in ((), ("Location: ",), ("Location: #a",), ("Location: /a",)):
@@ -760,11 +776,12 @@ class NoPageTests(CommandTestCase):
                 self.assert_untouched(str(error))
 
     def test_interim(self) -> None:
-        """An interim answer that nothing follows is no page."""
-        command = self.start(URL)
-        self.answered(command, head(status="100 Continue"))
-        self.assert_trouble(command, Trouble.RESET)
-        self.assertEqual(self.files(), {"page": b"old"})
+        """An interim answer that nothing follows is no page, nor is a switch of protocols."""
+        for status, trouble in (("100 Continue", Trouble.RESET), ("101 X", Trouble.PROTOCOL)):
+            command = self.start(URL)
+            self.answered(command, head(status=status))
+            self.assert_trouble(command, trouble)
+            self.assertEqual(self.files(), {"page": b"old"})
 
 
 class ExcessTests(CommandTestCase):

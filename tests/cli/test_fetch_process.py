@@ -329,7 +329,7 @@ class HelloFetchTests(ProcessTestCase):
         self.assertEqual(
             done.stderr,
             f"hello-fetch: TLS: {place}: the certificate is for 'good.example', not for"
-            " 'localhost': use a name that it has, or tell whoever runs the server."
+            " 'localhost': use a name that it has, or have it issued anew."
             " See docs/errors.md#tls.\n",
         )
         self.assertFalse((self.folder / "index.html").exists())

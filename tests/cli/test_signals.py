@@ -3,7 +3,7 @@
 import os
 import signal
 from tempfile import TemporaryFile
-from typing import Any
+from typing import Any, NoReturn
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.testing import MemoryReactorClock
@@ -19,12 +19,12 @@ HARMLESS = signal.SIGWINCH
 
 
 class Reactor(MemoryReactorClock):
-    """Runs at once what signal handlers ask for."""
+    """Does in its next turn what signal handlers ask for."""
 
     threadpool = None
 
     def callFromThread(self, callable: Any, *args: object, **kwargs: object) -> None:
-        callable(*args, **kwargs)
+        self.callLater(0, callable, *args, **kwargs)
 
 
 class EndingTests(SynchronousTestCase):
@@ -52,6 +52,7 @@ class EndingTests(SynchronousTestCase):
         ending.install()
         for count in (1, 2):
             os.kill(os.getpid(), HARMLESS)
+            self.reactor.advance(0)
             self.assertEqual((self.cancelled, ending.number), (count, HARMLESS))
 
     def test_ignored(self) -> None:
@@ -61,26 +62,42 @@ class EndingTests(SynchronousTestCase):
         signal.signal(HARMLESS, lambda *_: self.cancel())
         ending.install()
         os.kill(os.getpid(), HARMLESS)
+        self.reactor.advance(0)
         self.assertEqual(self.cancelled, 0)
 
-    def test_run(self) -> None:
-        """A command that is told to end is cancelled, and then dies by the signal."""
-        given_up: list[bool] = []
+    def start(self) -> Deferred[NoReturn]:
+        """Start a command that never ends by itself, and notes when it is begun and given up."""
+        self.noted: list[str] = []
 
         async def main(reactor: Any, console: Console) -> int:
+            self.noted.append("begun")
             try:
                 await Deferred()
             except CancelledError:
-                given_up.append(True)
+                self.noted.append("given up")
                 raise
             return 0
 
-        running = Deferred.fromCoroutine(run._run(self.reactor, "x", main))
-        signal.signal(HARMLESS, signal.SIG_IGN)  # as the reactor might
-        self.reactor.run()
+        return Deferred.fromCoroutine(run._run(self.reactor, "x", main))
+
+    def assert_dies(self, running: Deferred[NoReturn]) -> None:
         os.kill(os.getpid(), HARMLESS)
+        self.assertNoResult(running)
+        self.reactor.advance(0)
         self.assertEqual(self.failureResultOf(running, SystemExit).value.code, 128 + HARMLESS)
-        self.assertEqual(given_up, [True])
+
+    def test_run(self) -> None:
+        """A command that is told to end is cancelled, and then dies by the signal."""
+        running = self.start()
+        signal.signal(HARMLESS, signal.SIG_IGN)  # the reactor installs its own handlers
+        self.reactor.run()
+        self.reactor.advance(0)
+        self.assert_dies(running)
+        self.assertEqual(self.noted, ["begun", "given up"])
+
+    def test_early(self) -> None:
+        """So does one that has not begun."""
+        self.assert_dies(self.start())
 
 
 class StatusTests(SynchronousTestCase):

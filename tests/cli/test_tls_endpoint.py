@@ -11,14 +11,17 @@ from OpenSSL import SSL
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.endpoints import TCP4ClientEndpoint
 from twisted.internet.error import ConnectingCancelledError
+from twisted.internet.interfaces import IHandshakeListener
 from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase, TestCase
+from zope.interface import implementer
 
 from hello_service.cli.client import greet
 from hello_service.cli.client_options import parse_options
 from hello_service.cli.outlet import Console, Outlet
-from hello_service.cli.tls_endpoint import SecuredEndpoint, tls_endpoint
+from hello_service.cli.secured import SecuredEndpoint
+from hello_service.cli.tls_endpoint import tls_endpoint
 from hello_service.cli.trouble import Trouble, TroubleError
 from hello_service.fetch.tls import Handshake
 from hello_service.server import HelloFactory
@@ -123,6 +126,20 @@ class ServerTests(EndpointTestCase):
         for files in ([f"certificate={both}"], [f"certificate={both}", f"privateKey={both}"]):
             await self.greet("a.example", server.port, *files)
             await server.end()
+
+    async def test_closed_after_the_handshake(self) -> None:
+        """A server that closes without a greeting is told as by TCP."""
+
+        @implementer(IHandshakeListener)
+        class Closing(Protocol):
+            def handshakeCompleted(self) -> None:
+                cast(Any, self.transport).loseConnection()
+
+        factory = Factory.forProtocol(Closing)
+        server = self.serve(x509.DNSName("a.example"), factory=factory)
+        said = await self.trouble(Trouble.RESET, "a.example", server.port)
+        self.assertIn("closed the connection before the greeting was whole", said)
+        await server.end()
 
     async def test_broken_later(self) -> None:
         """TLS that breaks once something has come is a connection that broke."""

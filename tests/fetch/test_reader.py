@@ -390,6 +390,14 @@ class ChunkTests(EverySplit):
         outcome = self.assert_body(stream, b"hi", Ending.LAST_CHUNK)
         self.assertEqual(outcome.trailers, b"MD: 5\r\nb: C\r\n\r\n")
 
+    def test_folded_trailers(self) -> None:
+        """A fold in a trailer stands for a space, too."""
+        for end in (b"\r\n", b""):
+            ending = Ending.LAST_CHUNK if end else Ending.CLOSE_AFTER_LAST_CHUNK
+            stream = CHUNKED + b"2\r\nhi\r\n0\r\nA: b\r\n c\r\n" + end
+            outcome = self.assert_body(stream, b"hi", ending, tail=bool(end))
+            self.assertEqual(outcome.trailers, b"A: b\r\n c\r\n" + end)
+
     def test_keep_framing(self) -> None:
         """The framing can be kept: the body is as it came, to its last byte."""
         raw = b"2;x\r\nhi\r\n0\r\nA: b\r\n\r\n"
@@ -540,7 +548,9 @@ class ChunkTests(EverySplit):
 
     def test_bad_trailers(self) -> None:
         """Trailers are read like header lines."""
-        for line in (b"no colon", b"A: b\nB: c", b" A: b", b"A: \0", b"A : b"):
+        for line in (
+            b"no colon", b"A: b\nB: c", b" A: b", b"A: \0", b"A : b", b"Content-Length: 5\r\n 0",
+        ):  # fmt: skip
             self.assert_refused(CHUNKED + b"2\r\nhi\r\n0\r\n" + line + b"\r\n\r\n", body=b"hi")
 
     def test_excess(self) -> None:

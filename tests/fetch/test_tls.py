@@ -13,125 +13,35 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from OpenSSL import SSL
 from OpenSSL.crypto import X509
-from service_identity import VerificationError
 from twisted.internet.defer import Deferred, DeferredQueue
 from twisted.internet.endpoints import TCP4ClientEndpoint, wrapClientTLS
-from twisted.internet.interfaces import IOpenSSLClientConnectionCreator, IStreamClientEndpoint
+from twisted.internet.error import ConnectionDone, ConnectionLost
+from twisted.internet.interfaces import (
+    IOpenSSLClientConnectionCreator,
+    ISSLTransport,
+    IStreamClientEndpoint,
+)
 from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.ssl import Certificate, CertificateOptions, optionsForClientTLS
+from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 from twisted.web.client import BrowserLikePolicyForHTTPS
-from twisted.web.iweb import IPolicyForHTTPS
-from zope.interface import implementer
+from twisted.web.iweb import IPolicyForHTTPS, IResponse
+from zope.interface import directlyProvides, implementer
 
 from hello_service.fetch.agent import RawAgent
-from hello_service.fetch.certificate import names_fault
-from hello_service.fetch.errors import HandshakeCut, OutOfTime, Stalled, TLSFailed
+from hello_service.fetch.errors import CutShort, HandshakeCut, OutOfTime, Stalled, TLSFailed
 from hello_service.fetch.exchange import Settings
 from hello_service.fetch.request import NoTLS
 from hello_service.fetch.response import RawResponse
-from hello_service.fetch.tls_words import (
-    FOR_HTTPS,
-    Refusal,
-    failure_sentence,
-    refusal_sentence,
-)
+from hello_service.fetch.tls import Handshake
 from hello_service.fetch.wire import Observer
 from tests.certificates import DAY, Authority, Issued, dns, garbled, issue
-from tests.fetching import Endpoints
+from tests.fetch.test_certificate import BAD, GOOD
+from tests.fetching import V4, Endpoints, FetchTestCase
 from tests.processes import PATIENCE, missing, run
 from tests.tls_servers import TLSServer, lead_all_names_here
-
-GOOD: list[tuple[str, list[x509.GeneralName]]] = [
-    ("a.example", [x509.DNSName("a.example")]),
-    ("A.Example", [x509.DNSName("a.example")]),
-    ("a.example", [x509.DNSName("A.EXAMPLE")]),
-    ("a.example.", [x509.DNSName("a.example")]),
-    ("a.example", [x509.DNSName("b.example"), x509.DNSName("a.example")]),
-    ("a.b.example", [x509.DNSName("*.b.example")]),
-    ("localhost", [x509.DNSName("localhost")]),
-    ("bücher.example", [x509.DNSName("xn--bcher-kva.example")]),
-    ("bücher.b.example", [x509.DNSName("*.b.example")]),
-    ("r3---sn-a.b.example", [x509.DNSName("*.b.example")]),
-    ("a_b.example", [x509.DNSName("a_b.example")]),
-    ("127.0.0.1", [x509.IPAddress(ip_address("127.0.0.1"))]),
-    ("a.example", [x509.DNSName("*.*.x"), x509.DNSName("a.example")]),
-    ("a.example", [x509.UniformResourceIdentifier("urn:a:b"), x509.DNSName("a.example")]),
-]
-"""Hosts, and the names of certificates that are theirs."""
-
-BAD: list[tuple[str, list[x509.GeneralName], str]] = [
-    ("a.example", [x509.DNSName("b.example")], "is for 'b.example', not for 'a.example'"),
-    ("a.example.", [x509.DNSName("b.example")], "not for 'a.example'"),
-    ("a.example", [x509.DNSName("a.example.evil.example")], "not for 'a.example'"),
-    ("a.example", [x509.DNSName("example")], "not for 'a.example'"),
-    ("a.example", [x509.RFC822Name("me@a.example")], "names no host"),
-    ("a.example", [x509.UniformResourceIdentifier("https://a.example/")], "names no host"),
-    ("a.example", [x509.UniformResourceIdentifier("urn:a:b")], "names no host"),
-    ("a.example", [x509.DirectoryName(x509.Name([]))], "names no host"),
-    ("a.example", [x509.UniformResourceIdentifier("a:b:c"), x509.DNSName("b.example")], "not for"),
-    ("a.b.example", [x509.DNSName("*.*.example")], "malformed: it gives '*.*.example'"),
-    ("a.b.example", [x509.DNSName("*")], "malformed: it gives '*' as"),
-    ("a.example", [x509.DNSName("*.example")], "malformed: it gives '*.example'"),
-    ("a.b.example", [x509.DNSName("a*.b.example")], "malformed"),
-    ("a.b.example", [x509.DNSName("a.*.example")], "malformed"),
-    ("a.example", [x509.DNSName("a.example\0.evil.example")], r"'a.example\x00.evil.example'"),
-    ("a.example", [x509.DNSName("\x1b[2Ja.example")], r"'\x1b[2Ja.example'"),
-    ("a.example", [x509.DNSName(" a.example")], "malformed"),
-    ("a.example", [x509.DNSName("")], "malformed"),
-    ("a.example", [x509.DNSName("a.example.")], "malformed"),
-    ("a.example", [x509.DNSName("a..example")], "malformed"),
-    ("bücher.example", [x509.DNSName("xn--bücher.example".encode().decode("ascii", "replace")
-                                     .replace("\ufffd", "?"))], "malformed"),
-    ("a.b.example", [x509.DNSName("*.a.b.example")], "not for 'a.b.example'"),
-    ("b.example.x", [x509.DNSName("*.b.example.x")], "not for 'b.example.x'"),
-    ("a.a.b.example", [x509.DNSName("*.b.example")], "not for 'a.a.b.example'"),
-    ("127.0.0.1", [x509.DNSName("127.0.0.1")], "malformed: it gives '127.0.0.1' as a DNS name"),
-    ("127.0.0.1", [x509.DNSName("*.0.0.1")], "malformed"),
-    ("127.0.0.1", [x509.IPAddress(ip_address("127.0.0.2"))], "is for '127.0.0.2', not for '127."),
-    ("127.0.0.1", [x509.IPAddress(ip_address("::ffff:127.0.0.1"))], "not for '127.0.0.1'"),
-    ("127.0.0.1", [x509.DNSName("localhost")], "is for 'localhost', not for '127.0.0.1'"),
-    ("localhost", [x509.IPAddress(ip_address("127.0.0.1"))], "is for '127.0.0.1', not for 'loc"),
-    ("a.example", [x509.DNSName(f"{n}.example") for n in "bcdef"],
-     "for 'b.example' and 'c.example' and 'd.example' and 2 more, not for 'a.example'"),
-]  # fmt: skip
-"""Hosts, the names of certificates that are not theirs, and what is said."""
-
-
-class NamesTests(SynchronousTestCase):
-    """Whose a certificate is, without a connection."""
-
-    def setUp(self) -> None:
-        self.key = issue(None).key
-
-    def fault(self, names: x509.ExtensionType | None, host: str) -> str | None:
-        return names_fault(issue(names, key=self.key).certificate, host)
-
-    def test_theirs(self) -> None:
-        """A name of the certificate is the host's."""
-        for host, names in GOOD:
-            ascii_host = host.encode("idna").decode().rstrip(".")
-            self.assertIsNone(self.fault(x509.SubjectAlternativeName(names), ascii_host), host)
-
-    def test_not_theirs(self) -> None:
-        """No name of the certificate is the host's."""
-        for host, names, said in BAD:
-            ascii_host = host.encode("idna").decode().rstrip(".")
-            fault = self.fault(x509.SubjectAlternativeName(names), ascii_host)
-            self.assertIn(said, fault or "", host)
-            self.assertTrue((fault or "").isprintable())
-
-    def test_none(self) -> None:
-        """A certificate without names is nobody's, whatever its subject says."""
-        certificate = issue(None, key=self.key, common_name="a.example").certificate
-        self.assertEqual(names_fault(certificate, "a.example"), "the certificate names no host")
-
-    def test_ipv6(self) -> None:
-        """An IPv6 address is compared as a number."""
-        names = x509.SubjectAlternativeName([x509.IPAddress(ip_address("2001:db8::1"))])
-        self.assertIsNone(self.fault(names, "2001:DB8:0::1"))
-        self.assertIn("not for '2001:db8::2'", self.fault(names, "2001:db8::2") or "")
 
 
 @implementer(IPolicyForHTTPS)
@@ -381,6 +291,12 @@ class EndpointTests(LoopbackTestCase):
             (await self.get("a.example", server, self.agent(endpoint=endpoint))).code, 204
         )
 
+    async def test_unknown_tls(self) -> None:
+        """An endpoint whose TLS cannot be looked into is not trusted."""
+        transport = StringTransport()
+        directlyProvides(transport, ISSLTransport)
+        self.assertRaises(TLSFailed, Handshake("a.example").start, transport)
+
     async def test_for_http(self) -> None:
         """What is asked for by http is not checked, even if an endpoint does TLS."""
         server = TLSServer(self, self.authority.issue(dns("b.example")))
@@ -571,8 +487,6 @@ class HandshakeTests(LoopbackTestCase):
 
     async def test_transport_that_cannot(self) -> None:
         """A transport that cannot start TLS is a failure of TLS."""
-        from hello_service.fetch.tls import Handshake
-
         handshake = Handshake("a.example", cast(Any, Raising()))
         self.assertRaises(TLSFailed, handshake.start, object())
 
@@ -659,53 +573,87 @@ class TrustTests(LoopbackTestCase):
     async def test_no_trust(self) -> None:
         """Where there are no authorities at all, that is said."""
         del os.environ["SSL_CERT_FILE"]
-        found = await self.said(self.issue(x509.DNSName("a.example")))
         none = str(self.folder / "none")
+        self.patch(sys.modules["hello_service.fetch.tls_words"], "_AUTHORITIES", (none,))
+        found = await self.said(self.issue(x509.DNSName("a.example")))
         self.assertIn(f"SSL_CERT_DIR names {none!r}, where there are no certificates", found)
         os.environ["SSL_CERT_DIR"] = f"{none}{os.pathsep}{self.folder}"
         found = await self.said(self.issue(x509.DNSName("a.example")))
         self.assertIn("name the file of its authority's certificate in SSL_CERT_FILE", found)
         del os.environ["SSL_CERT_DIR"]
-        self.patch(sys.modules["hello_service.fetch.tls_words"], "_AUTHORITIES", (none,))
         found = await self.said(self.issue(x509.DNSName("a.example")))
         self.assertIn("no list of authorities; install the package ca-certificates", found)
 
 
-class WordsTests(SynchronousTestCase):
-    """Sentences for what no test server does."""
+class InTLS(StringTransport):
+    """A connection that can do TLS, in memory; it shows a certificate."""
 
-    def setUp(self) -> None:
-        issued = issue(None, authority=True, common_name=f"{'x' * 60}/{'y' * 60}")
-        self.certificate = X509.from_cryptography(issued.certificate)
+    def __init__(self, issued: Issued) -> None:
+        super().__init__()
+        self._certificate = X509.from_cryptography(issued.certificate)
 
-    def refusal(self, code: int, depth: int = 0) -> str:
-        return refusal_sentence(Refusal(code, depth, self.certificate), "/roots")
+    def startTLS(self, creator: IOpenSSLClientConnectionCreator) -> None:
+        pass
 
-    def test_codes(self) -> None:
-        """Each has its own sentence, and one remains for the others."""
-        said = {self.refusal(code) for code in (2, 7, 9, 10, 18, 23, 24, 25, 26, 47, 66, 68, 99)}
-        self.assertEqual(len(said), 13)
-        for sentence in said:
-            self.assertRegex(sentence, r"\Athe certificate .*: .*")
-        self.assertIn("X.509 error 99", self.refusal(99))
-        self.assertIn("put the authority's certificate into '/roots'", self.refusal(20))
+    def getPeerCertificate(self) -> X509:
+        return self._certificate
 
-    def test_authority(self) -> None:
-        """The authority's own certificate can be the one that is refused; names are cut."""
-        said = self.refusal(10, depth=1)
-        self.assertIn(
-            f"the certificate of the authority 'CN={'y' * 60},CN={'x' * 33}...' expired on", said
-        )
 
-    def test_twisteds_check(self) -> None:
-        """A policy of the caller's that finds the name to be wrong."""
-        said = failure_sentence(VerificationError(errors=[]), "a.example", FOR_HTTPS)
-        self.assertIn("the certificate is not for 'a.example'", said)
+class ExchangeTests(FetchTestCase):
+    """When the request leaves, and which failures are TLS's."""
 
-    def test_anything(self) -> None:
-        """An error that has nothing of OpenSSL's."""
-        for error in (None, SSL.Error(), SSL.Error([]), ValueError("a")):
-            self.assertIn("rules of TLS", failure_sentence(error, "a.example", FOR_HTTPS))
+    BROKEN = SSL.Error([("SSL routines", "", "wrong version number")])
+
+    def shake_hands(self) -> tuple[Deferred[IResponse], InTLS]:
+        """Ask, up to the handshake."""
+        answer = self.request(uri=b"https://192.0.2.1/")
+        factory: Any = self.reactor.tcpClients[-1][2]
+        self.peer = factory.buildProtocol(V4)
+        names = x509.SubjectAlternativeName([x509.IPAddress(ip_address("192.0.2.1"))])
+        transport = InTLS(issue(names))
+        self.peer.makeConnection(transport)
+        return answer, transport
+
+    def lose(self, answer: Deferred[IResponse], reason: Exception) -> Any:
+        """Lose the connection; return what the request fails with."""
+        self.peer.connectionLost(Failure(reason))
+        return self.failureResultOf(answer).value
+
+    def test_sent_once(self) -> None:
+        """The request leaves with the handshake, and with no second one."""
+        _, transport = self.shake_hands()
+        self.assertEqual(transport.value(), b"")
+        for _ in range(2):
+            self.peer.handshakeCompleted()
+            self.assertEqual(transport.value().count(b"GET / HTTP/1.1"), 1)
+
+    def test_in_the_handshake(self) -> None:
+        """An error of TLS is TLS's, a lost connection is the connection's."""
+        self.assertIsInstance(self.lose(self.shake_hands()[0], self.BROKEN), TLSFailed)
+        for reason in (ConnectionDone(), ConnectionLost()):
+            self.assertIsInstance(self.lose(self.shake_hands()[0], reason), HandshakeCut)
+
+    def test_before_the_response(self) -> None:
+        """After the handshake the server may still refuse TLS; a close is no longer about TLS."""
+        answer, _ = self.shake_hands()
+        self.peer.handshakeCompleted()
+        self.assertIsInstance(self.lose(answer, self.BROKEN), TLSFailed)
+        for reason in (ConnectionDone(), ConnectionLost()):
+            answer, _ = self.shake_hands()
+            self.peer.handshakeCompleted()
+            error = self.lose(answer, reason)
+            self.assertIsInstance(error, CutShort)
+            self.assertNotIn("handshake", str(error))
+
+    def test_in_the_response(self) -> None:
+        """Once something has come, whatever ends it has cut it short."""
+        for reason in (self.BROKEN, ConnectionDone(), ConnectionLost()):
+            answer, _ = self.shake_hands()
+            self.peer.handshakeCompleted()
+            self.peer.dataReceived(b"HTTP/1.1 200 O")
+            error = self.lose(answer, reason)
+            self.assertIsInstance(error, CutShort)
+            self.assertIn("inside the head, after 14 bytes", str(error))
 
 
 class UvloopTests(SynchronousTestCase):

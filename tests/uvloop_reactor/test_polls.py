@@ -8,8 +8,7 @@ import uvloop
 from twisted.trial.unittest import SynchronousTestCase
 
 from hello_service.uvloop_reactor.polls import PollingLoop
-
-PATIENCE = 5
+from tests.processes import PATIENCE
 
 
 class PollingLoopTests(SynchronousTestCase):

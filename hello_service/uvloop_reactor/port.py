@@ -1,0 +1,121 @@
+"""A TCP port that accepts connections itself and has uvloop's transports serve them.
+
+uvloop's own server would close every connection that waits to be accepted once no descriptor is
+left (libuv's C{uv__emfile_trick}). Here they go on waiting in the backlog.
+"""
+
+import os
+import socket
+from math import inf
+from typing import Any
+
+from twisted.internet import tcp
+from twisted.internet.interfaces import IDelayedCall
+from twisted.logger import Logger
+
+from hello_service.uvloop_reactor.sockets import socket_address
+from hello_service.uvloop_reactor.transport import Connection
+
+RETRY = 0.1
+"""Seconds until a port tries again after it could not accept."""
+
+QUIET = 60.0
+"""Seconds without a failure after which the next one is logged again."""
+
+
+class _Accepted:
+    """An accepted descriptor in the shape of a socket, which is what uvloop takes.
+
+    One serves for all connections of a port, since uvloop only asks at once. To make a
+    C{socket.socket} of each would take a tenth of a short connection's time.
+    """
+
+    family = int(socket.AF_INET)  # good for IPv6, too: all it chooses is TCP
+    type = int(socket.SOCK_STREAM)
+    descriptor: int
+
+    def fileno(self) -> int:
+        return self.descriptor
+
+    def close(self) -> None:
+        """Leave the descriptor alone: the transport has closed it."""
+
+
+class Port(tcp.Port):
+    """Has uvloop serve its connections, and is a Twisted port in all else."""
+
+    _log = Logger()
+
+    reactor: Any
+    factory: Any
+    socket: Any
+    reading = False
+    _retry: IDelayedCall | None = None
+    _failed = -inf
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._accepted = _Accepted()
+
+    def startReading(self) -> None:
+        """Accept connections."""
+        if not self.reading:
+            self.stopReading()
+            self.reading = True
+            self.reactor.served.add(self)
+            self.reactor.loop.add_reader(self.socket, self.doRead)
+
+    def stopReading(self) -> None:
+        """Accept no more connections; what is connected stays so."""
+        self._pause()
+        self.reactor.served.discard(self)
+        if self._retry is not None:
+            self._retry.cancel()
+            self._retry = None
+
+    def doRead(self) -> None:
+        """Accept one connection; if that fails, leave those that wait for a moment."""
+        try:
+            descriptor, name = self.socket._accept()  # accept() makes a socket.socket of it
+        except (BlockingIOError, ConnectionAbortedError, PermissionError):
+            return  # another process was faster, or the connection is gone
+        except OSError as error:
+            self._wait(error)
+            return
+        try:
+            protocol = self.factory.buildProtocol(socket_address(name))
+            if protocol is not None:
+                self._serve(Connection(protocol, name, self.sessionno, self.reactor), descriptor)
+                return
+        except BaseException:
+            self._log.failure("Unhandled error in {factory}", factory=self.factory)
+        os.close(descriptor)
+
+    def _serve(self, connection: Connection, descriptor: int) -> None:
+        self.sessionno += 1
+        self._accepted.descriptor = descriptor
+        loop = self.reactor.loop
+        connecting = loop.connect_accepted_socket(lambda: connection, self._accepted).__await__()
+        next(connecting)
+        # It waits for connection_made to be called, which has been scheduled before this.
+        loop.call_soon(next, connecting, None)
+
+    def _pause(self) -> None:
+        if self.reading:
+            self.reading = False
+            self.reactor.loop.remove_reader(self.socket)
+
+    def _wait(self, error: OSError) -> None:
+        self._pause()
+        self._retry = self.reactor.callLater(RETRY, self._try_again)
+        before, self._failed = self._failed, self.reactor.seconds()
+        if self._failed - before > QUIET:
+            self._log.error(
+                "Connections to port {port} wait, for none can be accepted: {why}.",
+                port=self._realPortNumber,
+                why=error.strerror,
+            )
+
+    def _try_again(self) -> None:
+        self._retry = None
+        self.startReading()
