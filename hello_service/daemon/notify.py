@@ -87,7 +87,7 @@ class Notifier:
         self._send("STOPPING=1")
 
     def extend_timeout(self, seconds: float) -> None:
-        """Ask for so many seconds from now on, for the start or the stop that goes on."""
+        """Ask for C{seconds} more, from now on, to finish starting or stopping."""
         self._send(f"EXTEND_TIMEOUT_USEC={seconds * 1e6:.0f}")
 
     def alive(self) -> None:
