@@ -11,8 +11,8 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from hello_service.address import address_text
-from hello_service.daemon.limits import ExhaustionService
 from hello_service.daemon.endpoints import MAXIMUM_BACKLOG, server_endpoint
+from hello_service.daemon.limits import ExhaustionService
 from hello_service.daemon.notify import Notifier
 from hello_service.daemon.service import CannotListen, DaemonService, Settings
 from tests.connections import Echo, EchoFactory, HalfCloseTransport
