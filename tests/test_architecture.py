@@ -40,4 +40,4 @@ class ImportTests(SynchronousTestCase):
                 old = [name for name in names if f"{name}.".startswith("twisted.python.log.")]
                 self.assertEqual(old, [], module)
         # What twistd's --logger names is called with nothing.
-        self.assertEqual(sorted(reactors), ["daemon.jsonlog", "daemon.process"])
+        self.assertEqual(reactors, ["daemon.global_reactor"])

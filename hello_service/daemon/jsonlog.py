@@ -14,6 +14,7 @@ from typing import Any
 from twisted.logger import ILogObserver, LogEvent, LogLevel, eventAsText, formatEvent
 from twisted.python.failure import Failure
 
+from hello_service.daemon.global_reactor import global_reactor
 from hello_service.daemon.log_lines import lasting_observer
 from hello_service.daemon.output import output_on
 
@@ -146,6 +147,4 @@ def observer() -> ILogObserver:
     """Make the observer for standard output, as twistd does; without one, say so and end."""
     if sys.__stdout__ is None:
         sys.exit("There is no standard output to log to.")
-    from twisted.internet import reactor
-
-    return observer_on(reactor, 1, os.environ)
+    return observer_on(global_reactor(), 1, os.environ)

@@ -18,6 +18,7 @@ from hello_service.daemon.activation import (
     starting_environment,
 )
 from hello_service.daemon.drain import hurry_on_second_signal
+from hello_service.daemon.global_reactor import global_reactor
 from hello_service.daemon.limits import raise_descriptor_limit
 from hello_service.daemon.listening import CannotListen
 from hello_service.daemon.notify import Notifier
@@ -145,9 +146,7 @@ def twistd_service(
     @param make_factory: called with the reactor.
     @param reloads: what SIGHUP reloads, see `ReloadService`.
     """
-    from twisted.internet import reactor
-
-    loop: Any = reactor
+    reactor = global_reactor()
     room = raise_descriptor_limit()
     # A descriptor of its own: twistd shuts the terminal's when it daemonizes, and listens after.
     stderr = os.fdopen(os.dup(2), "w", errors="backslashreplace")
@@ -159,13 +158,13 @@ def twistd_service(
                 f"--max-connections may be {room} at most with this limit of open descriptors:"
                 " raise that with `ulimit -n`, or LimitNOFILE= in a systemd unit."
             )
-        log = TwistdLog(options.parent or {}, loop)
+        log = TwistdLog(options.parent or {}, reactor)
         service = ProcessService(
-            loop,
-            make_factory(loop),
+            reactor,
+            make_factory(reactor),
             replace(settings, max_connections=settings.max_connections or room),
             inherited=[
-                (name, adopted_endpoint(loop, descriptor, name))
+                (name, adopted_endpoint(reactor, descriptor, name))
                 for descriptor, name in sockets_to_adopt(options, starting_environment()).items()
             ],
             notifier=notifier,
@@ -177,7 +176,7 @@ def twistd_service(
         stderr.close()
         sys.exit(str(error))
     told = {"log": log.file.reopen} if log.file else {}
-    service.addService(ReloadService(loop, notifier, {**told, **(reloads or {})}))  # type: ignore[no-untyped-call]
-    rotate_on_signal(loop, log.file)
-    loop.callWhenRunning(hurry_on_second_signal, loop, service)
+    service.addService(ReloadService(reactor, notifier, {**told, **(reloads or {})}))  # type: ignore[no-untyped-call]
+    rotate_on_signal(reactor, log.file)
+    reactor.callWhenRunning(hurry_on_second_signal, reactor, service)
     return service
