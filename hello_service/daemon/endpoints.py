@@ -29,6 +29,8 @@ from hello_service.values import BadValue
 MAXIMUM_BACKLOG = 2**31 - 1
 """What listen(2) cuts down to the system's maximum, net.core.somaxconn."""
 
+_HOST_NAME = re.compile(r"(?=.*[A-Za-z])[A-Za-z0-9_.-]+")
+
 _PARTS = {
     "ssl": (
         "port", "privateKey", "certKey", "sslmethod", "interface", "backlog", "extraCertChain",
@@ -90,10 +92,12 @@ def shared_endpoint(
 def interface_address(text: str) -> str:
     """Read an IPv4 or IPv6 address to listen on; the brackets around it that a URL has are dropped.
 
-    @raises BadValue: with a sentence, if it is none or has a port behind it.
+    The name of an address, such as localhost, is left to the system that resolves it.
+
+    @raises BadValue: with a sentence, if it is neither or has a port behind it.
     """
     bare = text[1:-1] if text.startswith("[") and text.endswith("]") else text
-    if isIPAddress(bare) or isIPv6Address(bare):
+    if isIPAddress(bare) or isIPv6Address(bare) or _HOST_NAME.fullmatch(text):
         return bare
     with_port = re.fullmatch(r"\[?(.*?)\]?:([0-9]+)", text)
     if with_port and (isIPAddress(with_port[1]) or isIPv6Address(with_port[1])):
@@ -123,7 +127,7 @@ def _check(kind: str, parts: dict[str, str]) -> None:
     if address := parts.get("interface"):
         parts["interface"] = interface_address(address)
         if kind in ("tcp6", "tls") and not isIPv6Address(parts["interface"]):
-            raise ValueError(f"{kind} takes an IPv6 address; {address} is of IPv4.")
+            raise ValueError(f"{kind} takes an IPv6 address, and {address} is none.")
     if kind in ("ssl", "tls"):
         _check_tls(kind, parts)
 
