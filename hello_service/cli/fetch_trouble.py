@@ -79,10 +79,11 @@ def _response_trouble(error: ResponseError, place: str) -> TroubleError:
         case MalformedResponse(wire=Wire(head=head)) if head and not head.startswith(b"HTTP/"):
             looks = next((looks for start, looks in _STRANGERS if head.startswith(start)), "")
             line = escaped(head[:_BEGINNING]).partition("\n")[0]
+            begin = f"'{line}'" if line else "an empty line"
             what = (
-                f"begins with '{line}' and looks like {looks}"
+                f"begins with {begin} and looks like {looks}"
                 if looks
-                else (f"begins with '{line}': check the port")
+                else f"begins with {begin}: check the port"
             )
             return TroubleError(Trouble.PROTOCOL, f"{place}: this is not HTTP: it {what}.")
     advice = "this is the server's fault; --trace shows what came"

@@ -581,6 +581,7 @@ class TroubleTests(CommandTestCase):
             (b"220 mail\r\n250 ok\r\n", "begins with '220 mail' and looks like SMTP or FTP"),
             (b"\x15\x03\x01", "ask for https://"),
             (b"junk\x1b", "begins with 'junk\\x1b': check the port"),
+            (b"\r\nHTTP/1.1 200 OK\r\n\r\n", "begins with an empty line: check the port"),
         ):
             command = self.start(URL)
             self.answered(command, banner, close=False)

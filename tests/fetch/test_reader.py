@@ -494,6 +494,8 @@ class ChunkTests(EverySplit):
             (b"<html>", "comes in chunks, but it begins with b'<html>'"),
             (b"1\r\na\r\n<html>", "this is no chunk size: b'<html>'"),
             (b"1\r\nabc", "a chunk does not end at its size: b'bc'"),
+            (b"\r\na", "but it begins with an empty line"),
+            (b"1\r\na\r\n\r\n", "this is no chunk size: an empty line"),
         ):
             reader = ResponseReader()
             reader.feed(CHUNKED + stream)
