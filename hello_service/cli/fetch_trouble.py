@@ -116,8 +116,9 @@ def file_trouble(name: str, error: OSError) -> TroubleError:
     advice = "choose another with -o"
     if error.errno in (errno.EMFILE, errno.ENFILE):
         advice = "raise the limit, with ulimit -n 64"
+    reason = "nobody reads it" if error.errno == errno.ENXIO else error.strerror
     place = str(error.filename or name)
-    return TroubleError(Trouble.FILE, f"{place!r} cannot be written ({error.strerror}): {advice}.")
+    return TroubleError(Trouble.FILE, f"{place!r} cannot be written ({reason}): {advice}.")
 
 
 def excess(wire: Wire) -> str:

@@ -656,6 +656,13 @@ class TroubleTests(CommandTestCase):
         self.assertTrue(self.transport.disconnecting)
         self.assert_trouble(command, Trouble.FILE, "'no/page.part'", "-o")
 
+    def test_fifo_without_a_reader(self) -> None:
+        """What the system calls a missing device or address is a missing reader."""
+        os.mkfifo("page")
+        command = self.start(URL)
+        self.answered(command, PAGE, close=False)
+        self.assert_trouble(command, Trouble.FILE, "'page' cannot be written (nobody reads it)")
+
     def test_output(self) -> None:
         """Standard output that cannot be written is named so."""
         self.out = self.enterContext(open("/dev/full", "wb", buffering=0))
