@@ -260,6 +260,14 @@ class CodingTests(CommandTestCase):
         self.fetch_page("-o", "-", "http://192.0.2.1/x.tar.gz", answer=coded)
         self.assertTrue(self.printed().endswith(self.BODY))
 
+    def test_packed_after_a_redirect(self) -> None:
+        """-o - goes by the URL that redirects have led to."""
+        command = self.start("--follow", "-o", "-", URL)
+        moved = head("Location: /x.tar.gz", status="302 Found")
+        self.answered(command, moved, close=False)
+        self.answered(command, head("Content-Encoding: gzip") + self.BODY)
+        self.assertTrue(self.printed().endswith(self.BODY))
+
     def test_bad_later(self) -> None:
         """A coding that breaks while the body comes ends the connection."""
         command = self.start(URL)
