@@ -141,9 +141,9 @@ def _readable(certificate: "Certificate") -> bool:
 
 
 def _reason(error: BaseException | None) -> str:
-    """Return what OpenSSL says, in a list of (library, function, reason)."""
+    """Return what OpenSSL says at last, in a list of (library, function, reason)."""
     match getattr(error, "args", ()):
-        case ([(_, _, str(text)), *_],):
+        case ([*_, (_, _, str(text))],):
             return text
     return ""
 
