@@ -121,14 +121,18 @@ def file_trouble(name: str, error: OSError) -> TroubleError:
     return TroubleError(Trouble.FILE, f"{place!r} cannot be written ({reason}): {advice}.")
 
 
-def excess(wire: Wire) -> str:
+def excess(response: RawResponse) -> str:
     """Say that more came than the page, if so: a sentence without full stop."""
-    match wire:
-        case Wire(excess=0):
-            return ""
-        case Wire(ending=Ending.LENGTH):
-            return (
-                f"{wire.excess} bytes more came than the head announced: the page is cut there, as"
-                " the server's Content-Length is wrong"
-            )
-    return f"{wire.excess} bytes more came after the last chunk: they are no part of the page"
+    more = response.wire.excess
+    if not more:
+        return ""
+    if response.request.method == b"HEAD" or response.code in (204, 304):
+        return (
+            f"{more} bytes more came after the head of an answer without a body: they are dropped"
+        )
+    if response.wire.ending is Ending.LENGTH:
+        return (
+            f"{more} bytes more came than the head announced: the page is cut there, as the"
+            " server's Content-Length is wrong"
+        )
+    return f"{more} bytes more came after the last chunk: they are no part of the page"

@@ -814,6 +814,14 @@ class ExcessTests(CommandTestCase):
         self.fetch_page(answer=head("Transfer-Encoding: chunked") + b"0\r\n\r\nmore")
         self.assertIn("4 bytes more came after the last chunk", self.said())
 
+    def test_no_body(self) -> None:
+        """More than the head, of an answer that has nothing else."""
+        for status in ("204 No Content", "304 Not Modified"):
+            self.fetch_page(answer=head(status=status) + b"more")
+            self.assertIn("4 bytes more came after the head", self.said())
+        self.fetch_page("--head", URL, answer=PAGE)
+        self.assertIn("5 bytes more came after the head", self.said())
+
     def test_trace(self) -> None:
         """A trace has it as an event, whatever --quiet says."""
         self.fetch_page("-q", "--trace", URL, answer=PAGE + b"more")
