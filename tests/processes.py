@@ -165,11 +165,6 @@ class ProcessTestCase(SynchronousTestCase):
     def setUp(self) -> None:
         self.folder = Path(self.enterContext(TemporaryDirectory()))
 
-    def heed_ctrl_c(self) -> None:
-        """Have the processes of this test take SIGINT, even if our own parent ignores it."""
-        before = signal.signal(signal.SIGINT, signal.default_int_handler)
-        self.addCleanup(signal.signal, signal.SIGINT, before)
-
     def daemon(self, *arguments: str, command: tuple[str, ...] = TWISTD) -> Daemon:
         """Start a daemon that ends with the test at the latest."""
         return self.enterContext(Daemon(self.folder, *arguments, command=command))
