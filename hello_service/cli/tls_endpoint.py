@@ -1,7 +1,7 @@
 """The endpoint C{tls:HOST:PORT} of hello-client, with the checks and the words of https.
 
 It takes the place of Twisted's, which accepts a certificate whose names it cannot read, and which
-is connected before the handshake. The fetcher is not imported before TLS is asked for.
+is connected before the handshake.
 """
 
 import re
@@ -14,6 +14,9 @@ from twisted.internet.interfaces import IStreamClientEndpoint
 
 from hello_service.cli.secured import SecuredEndpoint
 from hello_service.cli.trouble import Trouble, TroubleError
+from hello_service.fetch.request import NoTLS
+from hello_service.fetch.tls import OwnHandshake, tls_host
+from hello_service.fetch.tls_words import Advice
 from hello_service.values import BadValue, positive_seconds
 
 _PARTS = ("host", "port", "timeout", "bindAddress", "certificate", "privateKey", "trustRoots",
@@ -27,10 +30,6 @@ def tls_endpoint(reactor: Any, description: str) -> IStreamClientEndpoint:
     @raises BadValue: if it describes none, or names a file that is not as it should be.
     @raises TroubleError: if no certificate can be for that host, or the extra is not installed.
     """
-    from hello_service.fetch.request import NoTLS
-    from hello_service.fetch.tls import OwnHandshake, tls_host
-    from hello_service.fetch.tls_words import Advice
-
     advice = Advice(
         f"leave TLS out, with tcp: in place of {description.partition(':')[0]}:",
         "add certificate=FILE and privateKey=FILE to the endpoint",
