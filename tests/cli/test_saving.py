@@ -1,133 +1,19 @@
-"""Tests of L{hello_service.cli.saving}, L{hello_service.cli.showing} and what decodes."""
+"""Tests of L{hello_service.cli.saving}."""
 
 import errno
 import fcntl
-import gzip
 import os
 import resource
 import stat
-import zlib
 from pathlib import Path
 from socket import socketpair
 from tempfile import TemporaryDirectory
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from hello_service.cli.saving import NAME_LIMIT, NewFile, OpenStream, name_from_target, place_at
-from hello_service.fetch.coding import PIECE, BadCoding, Decoder, known_codings
-from tests.splits import splits
-
-PAGE = b"hello " * 9
-
-
-def raw_deflate(data: bytes) -> bytes:
-    compressor = zlib.compressobj(wbits=-15)
-    return compressor.compress(data) + compressor.flush()
-
-
-def decoded(codings: list[str], pieces: list[bytes]) -> bytes:
-    decoder = Decoder(codings)
-    page = b"".join([piece for data in pieces for piece in decoder.feed(data)])
-    decoder.end()
-    return page
-
-
-class CodingTests(SynchronousTestCase):
-    """What codings stand for, however the body is cut."""
-
-    def assert_page(self, codings: list[str], body: bytes, page: bytes = PAGE) -> None:
-        for pieces in splits(body):
-            self.assertEqual(decoded(codings, pieces), page)
-
-    def assert_bad(self, codings: list[str], body: bytes) -> None:
-        for pieces in splits(body):
-            self.assertRaises(BadCoding, decoded, codings, pieces)
-
-    def test_none(self) -> None:
-        """Without a coding, the body is the page."""
-        self.assert_page([], PAGE)
-
-    def test_gzip(self) -> None:
-        """gzip may have several members, and what is no member behind them."""
-        self.assert_page(["gzip"], gzip.compress(PAGE))
-        self.assert_page(["gzip"], gzip.compress(PAGE[:9]) + gzip.compress(PAGE[9:]))
-        self.assert_page(["gzip"], gzip.compress(PAGE) + b"\0\0\0")
-
-    def test_pieces(self) -> None:
-        """No byte is lost where the page fills the last piece."""
-        for length in range(PIECE - 40, PIECE + 600, 7):
-            page = b"a" * length
-            coder = zlib.compressobj(9, wbits=-15)
-            body = coder.compress(page) + coder.flush()
-            self.assertEqual(decoded(["deflate"], [body]), page)
-            self.assertEqual(decoded(["gzip"], [gzip.compress(page)]), page)
-
-    def test_limit(self) -> None:
-        """Few bytes cannot be many codings of many bytes."""
-        self.assert_page(["gzip"] * 2, gzip.compress(gzip.compress(PAGE)))
-        self.assertRaises(BadCoding, Decoder, ["gzip"] * 6)
-
-    def test_deflate(self) -> None:
-        """deflate comes with the wrapper of zlib and without."""
-        self.assert_page(["deflate"], zlib.compress(PAGE))
-        self.assert_page(["deflate"], raw_deflate(PAGE))
-        self.assert_page(["deflate"], zlib.compress(PAGE) + b"more")
-
-    def test_both(self) -> None:
-        """Codings are undone in the other order."""
-        self.assert_page(["deflate", "gzip"], gzip.compress(zlib.compress(PAGE)))
-
-    def test_empty(self) -> None:
-        """Nothing at all is an empty page: servers say gzip of an answer to HEAD, too."""
-        self.assertEqual(decoded(["gzip"], []), b"")
-
-    def test_bad(self) -> None:
-        """What is not in its coding is found out."""
-        self.assert_bad(["gzip"], PAGE)
-        self.assert_bad(["deflate"], b"\xff" + PAGE)
-        self.assert_bad(["gzip"], gzip.compress(PAGE)[:-5] + b"wrong")
-
-    def test_cut(self) -> None:
-        """A coding that ends too early is found out."""
-        self.assert_bad(["gzip"], gzip.compress(PAGE)[:-1])
-        self.assert_bad(["deflate"], zlib.compress(PAGE)[:-1])
-        self.assert_bad(["gzip"], gzip.compress(PAGE) + gzip.compress(PAGE)[:5])
-
-    def test_bomb(self) -> None:
-        """Few bytes that stand for many come out in pieces."""
-        pieces = list(Decoder(["gzip"]).feed(gzip.compress(bytes(9 * PIECE))))
-        self.assertLessEqual(max(map(len, pieces)), PIECE)
-        self.assertEqual(sum(map(len, pieces)), 9 * PIECE)
-
-    def test_empty_members(self) -> None:
-        """Many members that stand for nothing do not keep the caller from other work."""
-        body = gzip.compress(gzip.compress(b"") * 99)
-        self.assertEqual(set(Decoder(["gzip"] * 2).feed(body)), {b""})
-        self.assertGreaterEqual(len(list(Decoder(["gzip"] * 2).feed(body))), 99)
-
-    def test_names(self) -> None:
-        """Names have no case and old forms; unknown ones are not undone."""
-        for header, codings in (
-            ("", []),
-            ("identity", []),
-            ("GZip", ["gzip"]),
-            ("x-gzip", ["gzip"]),
-            ("deflate , gzip", ["deflate", "gzip"]),
-            ("br", None),
-            ("gzip, br", None),
-        ):
-            self.assertEqual(known_codings(header), codings)
-
-    @given(st.binary(max_size=60), st.sampled_from(["gzip", "deflate"]))
-    @settings(deadline=None)
-    def test_any(self, body: bytes, coding: str) -> None:
-        """Any body is a page or is refused."""
-        try:
-            decoded([coding], [body])
-        except BadCoding as error:
-            self.assertIn(coding, str(error))
 
 
 class NameTests(SynchronousTestCase):
