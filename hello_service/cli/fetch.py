@@ -17,7 +17,7 @@ from hello_service.cli.page import Page
 from hello_service.cli.redirects import NotFollowed, is_redirect
 from hello_service.cli.run import run
 from hello_service.cli.saving import name_from_target
-from hello_service.cli.showing import SHOWN, Trace
+from hello_service.cli.trace import SHOWN, Trace
 from hello_service.cli.trouble import Trouble, TroubleError
 from hello_service.fetch.agent import RawAgent
 from hello_service.fetch.exchange import Settings
