@@ -8,7 +8,7 @@ from twisted.internet.interfaces import IWriteDescriptor
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from hello_service.cli.saving import OpenStream
+from hello_service.cli.open_stream import OpenStream
 
 
 @implementer(IWriteDescriptor)

@@ -9,10 +9,11 @@ from twisted.web.iweb import UNKNOWN_LENGTH
 
 from hello_service.cli.fetch_options import Options
 from hello_service.cli.fetch_trouble import file_trouble
+from hello_service.cli.open_stream import OpenStream
 from hello_service.cli.outlet import Console
 from hello_service.cli.progress import Progress
 from hello_service.cli.receiving import Receiving
-from hello_service.cli.saving import OpenStream, Place, name_from_target, place_at
+from hello_service.cli.saving import Place, name_from_target, place_at
 from hello_service.cli.trouble import TroubleError
 from hello_service.cli.unpacking import codings_to_undo
 from hello_service.fetch.coding import BadCoding, Decoder

@@ -6,14 +6,13 @@ import os
 import resource
 import stat
 from pathlib import Path
-from socket import socketpair
 from tempfile import TemporaryDirectory
 
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from hello_service.cli.saving import NAME_LIMIT, NewFile, OpenStream, name_from_target, place_at
+from hello_service.cli.saving import NAME_LIMIT, NewFile, name_from_target, place_at
 
 
 class NameTests(SynchronousTestCase):
@@ -213,48 +212,6 @@ class PlaceTests(SynchronousTestCase):
         place.keep()
         self.assertEqual(os.read(reader, 9), b"hello")
         self.assertTrue(stat.S_ISFIFO(self.path.stat().st_mode))
-
-    def test_stream(self) -> None:
-        """A stream that is not ours stays open, whatever comes."""
-        with self.path.open("wb") as stream:
-            place = OpenStream(stream.fileno(), close=False)
-            self.assertEqual(place.write(b"hello" * 9999), 9999 * 5)
-            self.assertEqual(place.give_up(), "")
-            stream.write(b"!")
-        self.assertEqual(self.path.read_bytes(), b"hello" * 9999 + b"!")
-
-    def test_full_pipe(self) -> None:
-        """A pipe takes what it has room for, and is never waited for; nor is a socket."""
-        one, other = socketpair()
-        for stream, blocking in (
-            (os.pipe(), True),
-            (os.pipe(), False),
-            ((one.detach(), other.detach()), True),
-        ):
-            reader, writer = stream
-            self.addCleanup(os.close, reader)
-            self.addCleanup(os.close, writer)
-            os.set_blocking(writer, blocking)
-            place = OpenStream(writer, close=False)
-            taken = 0
-            while count := place.write(bytes(100_000)):
-                taken += count
-            self.assertEqual(place.write(b"hello"), 0)
-            while taken > 0:
-                taken -= len(os.read(reader, taken))
-            self.assertEqual(place.write(b"hello"), 5)
-            self.assertEqual(os.read(reader, 9), b"hello")
-            place.keep()
-            self.assertEqual(os.get_blocking(writer), blocking)
-
-    def test_broken_pipe(self) -> None:
-        """A pipe that nobody reads says so."""
-        reader, writer = os.pipe()
-        os.close(reader)
-        self.addCleanup(os.close, writer)
-        place = OpenStream(writer, close=False)
-        self.assertRaises(BrokenPipeError, place.write, b"hello")
-        self.assertEqual(place.give_up(), "")
 
     def test_link_to_a_pipe(self) -> None:
         """A pipe is written to by whatever name, as by /dev/stdout."""
