@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from hello_service.cli.asking import Asking
+from hello_service.cli.console import Console
 from hello_service.cli.escaping import escaped
 from hello_service.cli.fetch_options import Options, parse_options
 from hello_service.cli.fetch_trouble import excess, status_trouble
 from hello_service.cli.no_page import why_no_page
-from hello_service.cli.outlet import Console
 from hello_service.cli.page import Page
 from hello_service.cli.redirects import NotFollowed, is_redirect
 from hello_service.cli.run import run

@@ -7,10 +7,10 @@ from typing import Any, cast
 from twisted.internet.defer import CancelledError
 from twisted.web.iweb import UNKNOWN_LENGTH
 
+from hello_service.cli.console import Console
 from hello_service.cli.fetch_options import Options
 from hello_service.cli.fetch_trouble import file_trouble
 from hello_service.cli.open_stream import OpenStream
-from hello_service.cli.outlet import Console
 from hello_service.cli.progress import Progress
 from hello_service.cli.receiving import Receiving
 from hello_service.cli.saving import Place, name_from_target, place_at

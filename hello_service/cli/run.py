@@ -9,8 +9,8 @@ from typing import Any, NoReturn
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import deferLater, react
 
+from hello_service.cli.console import Console, Outlet, outlet
 from hello_service.cli.escaping import escaped
-from hello_service.cli.outlet import Console, Outlet, outlet
 from hello_service.cli.signals import EndSignals, die_by
 from hello_service.cli.trouble import TroubleError, output_trouble
 from hello_service.values import BadValue

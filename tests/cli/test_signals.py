@@ -10,7 +10,7 @@ from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 
 from hello_service.cli import run
-from hello_service.cli.outlet import Console, Outlet
+from hello_service.cli.console import Console, Outlet
 from hello_service.cli.signals import EndSignals, die_by
 from hello_service.cli.trouble import Trouble, TroubleError
 from hello_service.values import BadValue

@@ -19,7 +19,7 @@ from zope.interface import implementer
 
 from hello_service.cli.client import greet
 from hello_service.cli.client_options import parse_options
-from hello_service.cli.outlet import Console, Outlet
+from hello_service.cli.console import Console, Outlet
 from hello_service.cli.secured import SecuredEndpoint
 from hello_service.cli.tls_endpoint import tls_endpoint
 from hello_service.cli.trouble import Trouble, TroubleError

@@ -1,4 +1,4 @@
-"""Tests of L{hello_service.cli.outlet}."""
+"""Tests of L{hello_service.cli.console}."""
 
 import os
 from typing import Any
@@ -11,7 +11,7 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from hello_service.cli.outlet import Console, Outlet, outlet
+from hello_service.cli.console import Console, Outlet, outlet
 
 
 class OutletTests(SynchronousTestCase):
