@@ -14,7 +14,7 @@ from twisted.internet.interfaces import IStreamClientEndpoint
 
 from hello_service.cli.secured import SecuredEndpoint
 from hello_service.cli.trouble import Trouble, TroubleError
-from hello_service.fetch.request import NoTLS
+from hello_service.fetch.request import NoTLS, ascii_name
 from hello_service.fetch.tls import OwnHandshake, tls_host
 from hello_service.fetch.tls_words import Advice
 from hello_service.values import BadValue, positive_seconds
@@ -36,7 +36,7 @@ def tls_endpoint(reactor: Any, description: str) -> IStreamClientEndpoint:
     )
     try:
         given = _parts(description)
-        host = _ascii(given["host"])
+        host = ascii_name(given["host"])
         below = _below(reactor, host, given)
         handshake = partial(OwnHandshake, tls_host(host), advice, given.get("trustRoots"))
         handshake()  # can there be TLS at all?
@@ -70,17 +70,6 @@ def _parts(description: str) -> dict[str, str]:
             raise ValueError(f"{key!r} is none of {', '.join(_PARTS)}")
         given[key] = re.sub(r"\\(.)", r"\1", value, flags=re.DOTALL)
     return {key: value for key, value in given.items() if value}
-
-
-def _ascii(host: str) -> str:
-    if host.isascii():
-        return host
-    import idna
-
-    try:
-        return idna.encode(host, uts46=True).decode()
-    except idna.IDNAError:
-        raise ValueError(f"{host!r} is not a host name") from None
 
 
 def _below(reactor: Any, host: str, given: dict[str, str]) -> IStreamClientEndpoint:
