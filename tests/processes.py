@@ -57,6 +57,15 @@ def run(*command: str, **options: object) -> subprocess.CompletedProcess[str]:
     )
 
 
+def trial_on_uvloop(*cases: str) -> subprocess.CompletedProcess[str]:
+    """Run tests by trial on the reactor of uvloop."""
+    with TemporaryDirectory() as folder:
+        return run(
+            "python", "-m", "twisted.trial", "--reactor=uvloop", f"--temp-directory={folder}/t",
+            *cases, cwd=Path(__file__).parent.parent, timeout=4 * PATIENCE,
+        )  # fmt: skip
+
+
 def full_pipe() -> tuple[int, int]:
     """Make a pipe without room, and with a writing end that does not wait; return both ends."""
     read, write = os.pipe()
