@@ -36,8 +36,7 @@ class Conversation:
     @ivar greeting: the bytes to send on connect.
     @ivar finished: nothing that is fed from now on is answered; send what is owed, then close.
     @ivar cut_short: it finished before the end of what was fed, so more may be under way.
-    @ivar reason: why it finished: C{exit}, C{end} of the stream, a line C{too-long}, or the word
-        that it was broken off with.
+    @ivar reason: why it finished: C{exit}, C{end} of the stream, or a line C{too-long}.
     @ivar messages: how many were answered.
     """
 
@@ -76,23 +75,13 @@ class Conversation:
         self.messages += 1
         return b"Hello, %b!" % rest
 
-    def break_off(self, reason: str) -> None:
-        """Finish for a reason of the caller's: no message that is not whole yet is answered."""
-        self.cut_short = True
-        self._finish(reason)
-
     def _finish(self, reason: str) -> None:
         self.finished = True
         self.reason = reason
 
     def _answer_reads(self, data: bytes) -> bytes:
-        answers = []
-        for start in range(0, len(data), READ_SIZE):
-            answers.append(self._answer_read(data[start : start + READ_SIZE]))
-            if self.finished:
-                self.cut_short = start + READ_SIZE < len(data)
-                break
-        return b"".join(answers)
+        starts = range(0, len(data), READ_SIZE)
+        return b"".join([self._answer_read(data[start : start + READ_SIZE]) for start in starts])
 
     def _answer_read(self, data: bytes) -> bytes:
         if data == b"exit" and not self._held:
@@ -115,7 +104,8 @@ class Conversation:
         if len(data) > READ_SIZE and (overlong := _OVERLONG.search(b"\n" + data)):
             data = data[: overlong.start()]
             last_words = LINE_TOO_LONG
-            self.break_off("too-long")
+            self.cut_short = True
+            self._finish("too-long")
         if b"exit" in data and (exit_line := _EXIT.search(b"\n" + data)):
             self.cut_short = self.finished or exit_line.end() <= len(data)
             self._finish("exit")

@@ -78,7 +78,7 @@ class Booted:
         return self.run("systemctl", "show", "--value", f"--property={name}", unit).stdout.strip()
 
     def wait_for(self, pattern: str, count: int = 1) -> None:
-        """Wait until so many lines of the journal match."""
+        """Wait until C{count} lines of the journal match."""
         # To kill nsenter would leave an orphan, which holds up the end of it all.
         follow = "journalctl --follow --lines=all & read -r _; kill $!"
         journal = subprocess.Popen(

@@ -94,8 +94,11 @@ def wait_for_end(pid: int) -> None:
 class Daemon:
     """C{twistd -n hello}, or another such command, in a folder for as long as the context lasts.
 
+    @cvar NAME: what twistd runs.
     @ivar output: the lines that it has printed so far.
     """
+
+    NAME = "hello"
 
     def __init__(
         self,
@@ -107,7 +110,12 @@ class Daemon:
         self._printed = threading.Condition()
         self._ended = False
         self.process: subprocess.Popen[str] = subprocess.Popen(
-            [program(command[0]), *on_reactor(command)[1:], "hello", *(arguments or ("--port=0",))],
+            [
+                program(command[0]),
+                *on_reactor(command)[1:],
+                self.NAME,
+                *(arguments or ("--port=0",)),
+            ],
             cwd=folder,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

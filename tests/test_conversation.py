@@ -1,5 +1,6 @@
 from twisted.trial.unittest import SynchronousTestCase
 
+import hello_service.conversation
 from hello_service.conversation import LINE_TOO_LONG, READ_SIZE, Conversation, Framing
 from tests.splits import splits
 
@@ -72,6 +73,19 @@ class StreamTests(SynchronousTestCase):
         for reads in splits(text.encode()):
             answers = feed_all(Conversation(Framing.STREAM), reads).decode()
             self.assertEqual(answers.replace("Hello, ", "").replace("!", ""), text)
+
+    def test_every_character_stays_whole_from_its_first_byte_on(self) -> None:
+        for character in "\x80\u07ff\u0800\u1000\ud7ff\ue000\uffff\U00010000\U00040000\U0010ffff":
+            encoded = character.encode()
+            for end in range(1, len(encoded)):
+                conversation = Conversation(Framing.STREAM)
+                self.assertEqual(conversation.feed(encoded[:end]), b"")
+                self.assertEqual(conversation.feed(encoded[end:]), b"Hello, " + encoded + b"!")
+
+    def test_what_ends_in_ascii_is_not_searched_for_a_character(self) -> None:
+        self.patch(hello_service.conversation, "_CUT_CHARACTER", None)
+        self.assertEqual(self.conversation.feed("é\x7f".encode()), "Hello, é\x7f!".encode())
+        self.assertRaises(AttributeError, self.conversation.feed, b"\x80")
 
     def test_part_of_a_character_is_held_back(self) -> None:
         self.assertEqual(self.conversation.feed("a😀".encode()[:3]), b"Hello, a!")
@@ -246,13 +260,3 @@ class AccountTests(SynchronousTestCase):
         self.assertEqual(self.account(Framing.LINE, b"a\n" + over_long + b"\nexit\n"), cut_short)
         by_its_cr = b"a\n" + b"x" * READ_SIZE + b"\r"
         self.assertEqual(self.account(Framing.LINE, by_its_cr, end=True), ("too-long", 1, False))
-
-    def test_broken_off(self) -> None:
-        conversation = Conversation(Framing.LINE)
-        conversation.feed(b"a\nb")
-        conversation.break_off("shutdown")
-        self.assertEqual(conversation.feed(b"\nc\n"), b"")
-        self.assertEqual(
-            (conversation.finished, conversation.reason, conversation.cut_short),
-            (True, "shutdown", True),
-        )

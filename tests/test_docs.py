@@ -22,7 +22,7 @@ from hello_service import ERRORS_PAGE
 from hello_service.cli import client_options
 from hello_service.cli.fetch_options import parse_options
 from hello_service.cli.trouble import Trouble
-from hello_service.daemon.listening import Obstacle
+from hello_service.daemon.obstacles import Obstacle
 from hello_service.service import Options
 
 ROOT = Path(__file__).parent.parent

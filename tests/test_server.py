@@ -132,6 +132,8 @@ class HelloProtocolTests(ServerTestCase):
         self.assertEqual(self.reason(b"exit", error=ConnectionDone()), "exit")
         self.assertEqual(self.reason(b"exit", error=ConnectionLost()), "exit")
         self.assertEqual(self.reason(b"x" * 2000 + b"\n", error=ConnectionDone()), "too-long")
+        by_its_cr = (b"a\n", b"x" * READ_SIZE + b"\r")
+        self.assertEqual(self.reason(*by_its_cr, error=ConnectionDone(), end=True), "too-long")
         self.assertEqual(self.reason(b"a", error=ConnectionDone(), end=True), "end")
         self.assertEqual(self.reason(b"a", error=ConnectionDone()), "end")
         self.assertEqual(self.reason(b"a", error=ConnectionLost()), "lost")
@@ -274,6 +276,13 @@ class DelayTests(ServerTestCase):
         self.assertEqual(self.sent(), b"Welcome!Hello, Michael!")
         self.assertTrue(self.transport.half_closed)
         self.assertEqual([call.getTime() for call in self.clock.getDelayedCalls()], [LINGER])
+
+    def test_drained_after_the_wait(self) -> None:
+        self.protocol.dataReceived(b"Michael")
+        self.clock.advance(1)
+        self.protocol.drain("shutdown")
+        self.assertEqual(self.sent(), b"Welcome!Hello, Michael!")
+        self.assertTrue(self.transport.half_closed)
 
     def test_drained_during_the_wait_before_exit(self) -> None:
         self.protocol.dataReceived(b"exit")

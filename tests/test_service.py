@@ -67,4 +67,4 @@ class PluginTests(TestCase):
 
     def test_a_wrong_endpoint_ends_the_process(self) -> None:
         raised = self.assertRaises(SystemExit, makeService, parsed("--listen", "nosuch:1"))
-        self.assertIn("'nosuch:1' is not an endpoint", str(raised.code))
+        self.assertIn("there is no kind of endpoint 'nosuch'", str(raised.code))

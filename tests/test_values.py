@@ -30,8 +30,9 @@ class SecondsTests(SynchronousTestCase):
 class PositiveSecondsTests(SynchronousTestCase):
     def test_more_than_none(self) -> None:
         self.assertEqual(positive_seconds("0.25"), 0.25)
-        for text in ("0", "-1", "x"):
-            self.assertRaises(BadValue, positive_seconds, text)
+        for text in ("0", "-1", "nan", "inf", "x"):
+            error = self.assertRaises(BadValue, positive_seconds, text)
+            self.assertEqual(str(error), f"{text!r} is not a number of seconds above 0.")
 
 
 class NotEmptyTests(SynchronousTestCase):

@@ -14,7 +14,7 @@ from twisted.internet.interfaces import IStreamClientEndpoint
 
 from hello_service.cli.secured import SecuredEndpoint
 from hello_service.cli.trouble import Trouble, TroubleError
-from hello_service.fetch.request import NoTLS, ascii_name
+from hello_service.fetch.request import InvalidRequest, NoTLS, ascii_name
 from hello_service.fetch.tls import OwnHandshake, tls_host
 from hello_service.fetch.tls_words import Advice
 from hello_service.values import BadValue, positive_seconds
@@ -43,6 +43,8 @@ def tls_endpoint(reactor: Any, description: str) -> IStreamClientEndpoint:
         handshake = partial(handshake, **_trust(given), **_own(given))
     except NoTLS as error:
         raise TroubleError(Trouble.TLS, f"{error}.") from None
+    except InvalidRequest:
+        raise _bad(description, f"{given['host']!r} is not a host name") from None
     except KeyError as error:
         raise _bad(description, f"it has no {error.args[0]}") from None
     except OSError as error:

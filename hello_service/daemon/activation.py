@@ -12,19 +12,18 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from twisted.internet import fdesc, unix
-from twisted.internet.defer import Deferred, execute
+from twisted.internet.defer import Deferred, succeed
 from twisted.internet.endpoints import AdoptedStreamServerEndpoint
 from twisted.internet.interfaces import (
     IListeningPort,
     IProtocolFactory,
-    IReactorSocket,
+    IReactorFDSet,
     IStreamServerEndpoint,
 )
 from zope.interface import implementer
 
-from hello_service.daemon.listening import MAXIMUM_BACKLOG
 from hello_service.daemon.notify import number_from
+from hello_service.daemon.unix_sockets import UNIXPort
 
 _FIRST = 3
 _MOST = 2**20  # what Linux lets a process have open, unless it is told otherwise
@@ -62,7 +61,7 @@ def inherited_sockets(environ: Mapping[str, str]) -> dict[int, str]:
 def adopted_endpoint(reactor: Any, descriptor: int, name: str) -> IStreamServerEndpoint:
     """Make the endpoint that listens, once, on an inherited descriptor.
 
-    @param reactor: L{IReactorSocket}.
+    @param reactor: L{IReactorSocket} and L{IReactorFDSet}.
     @raises ValueError: with a sentence, unless it is a TCP or UNIX stream socket that listens.
     """
     try:
@@ -85,19 +84,12 @@ def adopted_endpoint(reactor: Any, descriptor: int, name: str) -> IStreamServerE
 
 @implementer(IStreamServerEndpoint)
 class _AdoptedUNIXEndpoint:
-    def __init__(self, reactor: IReactorSocket, descriptor: int) -> None:
+    def __init__(self, reactor: IReactorFDSet, descriptor: int) -> None:
         self._reactor = reactor
         self._descriptor = descriptor
 
     def listen(self, protocolFactory: IProtocolFactory) -> Deferred[IListeningPort]:
-        return execute(self._listen, protocolFactory)
-
-    def _listen(self, factory: IProtocolFactory) -> IListeningPort:
-        fdesc.setNonBlocking(self._descriptor)
-        # Told of a name outside the file system, Twisted's port leaves the file alone. There is
-        # no public way to give it the socket.
-        port = unix.Port(b"\0inherited", factory, MAXIMUM_BACKLOG, reactor=self._reactor)
-        port._preexistingSocket = socket.socket(fileno=self._descriptor)
-        port._shouldShutdown = False  # systemd listens on it, too
+        listening = socket.socket(fileno=self._descriptor)
+        port = UNIXPort(self._reactor, protocolFactory, listening, own_file=False)
         port.startListening()
-        return port
+        return succeed(port)

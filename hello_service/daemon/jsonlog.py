@@ -10,15 +10,19 @@ from functools import lru_cache
 from json import JSONEncoder, loads
 from math import isfinite
 from typing import Any
-from weakref import finalize
 
-from twisted.logger import ILogObserver, LogLevel, eventAsText, formatEvent
+from twisted.logger import ILogObserver, LogEvent, LogLevel, eventAsText, formatEvent
 from twisted.python.failure import Failure
-from zope.interface import implementer
+
+from hello_service.daemon.global_reactor import global_reactor
+from hello_service.daemon.log_lines import lasting_observer
+from hello_service.daemon.output import output_on
 
 Plain = str | int | float | bool | None
 """What a field can be."""
 
+_UNHANDLED = "Unhandled Error"
+"""What Twisted's text log says of a failure with no words of its own."""
 _LARGE = 2**63
 _LEVELS: dict[object, str] = {level: level.name for level in LogLevel.iterconstants()}
 _PRIORITIES = {"debug": 7, "info": 6, "warn": 4, "error": 3, "critical": 2}
@@ -47,13 +51,22 @@ def flatten(event: dict[str, Any]) -> dict[str, Plain]:
     for name, value in event.items():
         if name not in _TWISTED and name not in fields and _is_told(name, value):
             fields[name] = value
-    failure = event.get("log_failure")
-    if isinstance(failure, Failure):
+    failure = _failure(event)
+    if failure:
         error: Any = failure.type
         told = {"log_failure": failure}
         text = eventAsText(told, includeTimestamp=False, includeSystem=False)
+        fields["message"] = fields["message"] or _UNHANDLED
         fields |= {"error": f"{error.__module__}.{error.__qualname__}", "traceback": text.lstrip()}
     return fields
+
+
+def _failure(event: dict[str, Any]) -> Failure | None:
+    for name in ("log_failure", "failure"):  # the second is of twisted.python.log.err
+        failure = event.get(name)
+        if isinstance(failure, Failure):
+            return failure
+    return None
 
 
 def _timestamp(seconds: Any) -> str:
@@ -77,6 +90,9 @@ def _level(level: object) -> str:
 
 
 def _message(event: dict[str, Any]) -> str:
+    if isinstance(event.get("failure"), Failure):
+        why = event.get("why")
+        return why if type(why) is str else _UNHANDLED
     # What formatEvent makes of a format without calls, in a fifth of the time.
     form = event.get("log_format")
     if type(form) is str:
@@ -105,53 +121,30 @@ def to_json(fields: dict[str, Plain]) -> str:
     return line
 
 
-@implementer(ILogObserver)
-class JSONLogObserver:
-    """Writes each event as a line, by one write(2).
-
-    It never raises: what cannot be written is lost. Of a line that is taken in part, as by a disk
-    that gets full, the rest comes before the next line.
-
-    @param descriptor: where to write.
-    @param journal: begin each line with its priority, by the sd-daemon(3) protocol.
-    """
-
-    def __init__(self, descriptor: int, journal: bool = False) -> None:
-        self._descriptor = descriptor
-        self._journal = journal
-        self._rest = b""
-
-    def __call__(self, event: dict[str, Any]) -> None:
-        fields = flatten(event)
-        line = to_json(fields)
-        if self._journal:
-            line = f"<{_PRIORITIES[str(fields['level'])]}>{line}"
-        data = self._rest + line.encode() + b"\n"
-        try:
-            written = os.write(self._descriptor, data)
-        except OSError:
-            return
-        self._rest = data[written : data.find(b"\n", written) + 1]
+def json_line(event: LogEvent) -> bytes:
+    """Return an event as a line."""
+    return to_json(flatten(event)).encode() + b"\n"
 
 
-def observer_on(descriptor: int, environ: Mapping[str, str]) -> JSONLogObserver:
+def journal_line(event: LogEvent) -> bytes:
+    """Return an event as a line with its priority first, by the sd-daemon(3) protocol."""
+    fields = flatten(event)
+    return f"<{_PRIORITIES[str(fields['level'])]}>{to_json(fields)}\n".encode()
+
+
+def observer_on(reactor: Any, descriptor: int, environ: Mapping[str, str]) -> ILogObserver:
     """Make the observer for an output, with priorities if that is the journal.
 
-    It writes to a duplicate, for a daemon's standard output is shut when it leaves its terminal;
-    not of a terminal, which a daemon must not hold on to.
+    @param reactor: L{IReactorCore}, L{IReactorFromThreads} and L{IReactorTime}.
     """
     output = os.fstat(descriptor)
     journal = environ.get("JOURNAL_STREAM") == f"{output.st_dev}:{output.st_ino}"
-    if os.isatty(descriptor):
-        return JSONLogObserver(descriptor, journal)
-    duplicate = os.dup(descriptor)
-    observer = JSONLogObserver(duplicate, journal)
-    finalize(observer, os.close, duplicate)
-    return observer
+    render = journal_line if journal else json_line
+    return lasting_observer(reactor, output_on(descriptor), render)
 
 
-def observer() -> JSONLogObserver:
+def observer() -> ILogObserver:
     """Make the observer for standard output, as twistd does; without one, say so and end."""
     if sys.__stdout__ is None:
         sys.exit("There is no standard output to log to.")
-    return observer_on(1, os.environ)
+    return observer_on(global_reactor(), 1, os.environ)

@@ -1,9 +1,8 @@
 """How many connections there may be."""
 
-import os
 import resource
 from collections import Counter
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from typing import Any
 
 from twisted.application.internet import TimerService
@@ -20,6 +19,7 @@ from twisted.internet.protocol import Protocol
 from twisted.logger import Logger
 from zope.interface import implementer
 
+from hello_service.daemon.accepting import check_descriptors
 from hello_service.daemon.connections import Connections
 from hello_service.daemon.listening import ListeningService
 
@@ -126,8 +126,7 @@ class LimitedFactory:
 class ExhaustionService(TimerService):
     """Has connections wait, once a second at the latest, while no descriptor is left for them.
 
-    Without one left, not even Twisted's own in reserve, the reactor would fail to accept them over
-    and over, as fast as it can.
+    The listening service pauses by itself when it accepts; this tells of it, and resumes.
     """
 
     _log = Logger()
@@ -137,23 +136,20 @@ class ExhaustionService(TimerService):
         self.clock = clock
         self._listening = listening
         self._exhausted = False
-        self._paused = 0
 
     def _look(self) -> None:
         try:
-            with ExitStack() as probes:
-                # To accept again, a reactor may open one for each port.
-                for _ in range(self._paused + 1):
-                    probes.callback(os.close, os.open(os.devnull, os.O_RDONLY))
+            # To accept again, a reactor may open one for each port.
+            check_descriptors(self._listening.paused + 1)
         except OSError as error:
-            self._paused = self._listening.pause()
+            self._listening.pause()
             if not self._exhausted:
                 self._log.error("Accepting no connections: {why}.",
                                 event="exhausted", why=error.strerror)  # fmt: skip
             self._exhausted = True
-        else:
+            return
+        if self._listening.paused:
+            self._listening.resume()
             if self._exhausted:
-                self._listening.resume()
                 self._log.warn("Accepting connections again.", event="recovered")
-            self._exhausted = False
-            self._paused = 0
+        self._exhausted = False

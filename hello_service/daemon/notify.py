@@ -19,7 +19,7 @@ def number_from(environ: Mapping[str, str], name: str, most: int) -> int:
     @raises ValueError: with a sentence, if it is no number from 0 to C{most}.
     """
     text = environ.get(name, "0")
-    if text.isascii() and text.isdigit() and int(text[-20:]) <= most and len(text) <= 20:
+    if text.isascii() and text.isdigit() and len(text) <= 20 and int(text) <= most:
         return int(text)
     raise ValueError(
         f"{name} is {text!r}, not a number from 0 to {most}: leave it to systemd, or unset it."
@@ -87,7 +87,7 @@ class Notifier:
         self._send("STOPPING=1")
 
     def extend_timeout(self, seconds: float) -> None:
-        """Ask for so many seconds from now on, for the start or the stop that goes on."""
+        """Ask for C{seconds} more, from now on, to finish starting or stopping."""
         self._send(f"EXTEND_TIMEOUT_USEC={seconds * 1e6:.0f}")
 
     def alive(self) -> None:

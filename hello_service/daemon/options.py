@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 from twisted.python.usage import Options, UsageError
 
-from hello_service.daemon.listening import MAXIMUM_BACKLOG
+from hello_service.daemon.endpoints import MAXIMUM_BACKLOG, interface_address
 from hello_service.daemon.service import Settings
 from hello_service.values import BadValue, not_empty, positive_seconds, seconds, whole_number
 
@@ -39,12 +39,12 @@ def _interface(text: str) -> str:
     host = not_empty(text)
     if place := _PLACE.fullmatch(text):
         raise BadValue(f"{text!r} has a port in it: write {_as_options(place)}.")
-    return host[1:-1] if host[0] + host[-1] == "[]" else host
+    return interface_address(host)
 
 
 def _as_options(place: re.Match[str]) -> str:
-    host = f"--interface {place['host'].strip('[]')} " if place["host"] else ""
-    return f"{host}--port {place['port']}"
+    host = (place["host"] or "").strip("[]").replace("localhost", "127.0.0.1")
+    return f"--interface {host} --port {place['port']}" if host else f"--port {place['port']}"
 
 
 class DaemonOptions(Options):

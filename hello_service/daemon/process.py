@@ -8,8 +8,9 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any, NoReturn, TextIO, TypedDict, Unpack
 
+from twisted.internet.error import ReactorNotRunning
 from twisted.internet.interfaces import IListeningPort, IReactorTime
-from twisted.logger import Logger
+from twisted.logger import ILogObserver, Logger
 
 from hello_service.daemon.activation import (
     adopted_endpoint,
@@ -17,6 +18,7 @@ from hello_service.daemon.activation import (
     starting_environment,
 )
 from hello_service.daemon.drain import hurry_on_second_signal
+from hello_service.daemon.global_reactor import global_reactor
 from hello_service.daemon.limits import raise_descriptor_limit
 from hello_service.daemon.listening import CannotListen
 from hello_service.daemon.notify import Notifier
@@ -24,6 +26,7 @@ from hello_service.daemon.options import DaemonOptions
 from hello_service.daemon.protocol import DaemonFactory
 from hello_service.daemon.reload import ReloadService
 from hello_service.daemon.service import DaemonService
+from hello_service.daemon.twistd_log import TwistdLog, rotate_on_signal
 
 _log = Logger()
 
@@ -43,12 +46,27 @@ class ProcessService(DaemonService):
 
     @param stderr: where the sentence is written, closed once the service runs: a daemon must not
         hold on to its terminal.
+    @param observer: what twistd logs to, unless it has one of its own.
     """
 
-    def __init__(self, reactor: Any, *arguments: Any, stderr: TextIO, **settings: Any) -> None:
+    def __init__(
+        self,
+        reactor: Any,
+        *arguments: Any,
+        stderr: TextIO,
+        observer: ILogObserver | None = None,
+        **settings: Any,
+    ) -> None:
         super().__init__(reactor, *arguments, failed=self._fail, **settings)
         self._reactor = reactor
         self._stderr = stderr
+        self._observer = observer
+
+    def setServiceParent(self, parent: Any) -> None:
+        """Join twistd's application, and give it the observer before it begins to log."""
+        super().setServiceParent(parent)  # type: ignore[no-untyped-call]
+        if self._observer is not None:
+            parent.setComponent(ILogObserver, self._observer)
 
     def privilegedStartService(self) -> None:
         """Listen.
@@ -78,7 +96,8 @@ class ProcessService(DaemonService):
 
     def _fail(self, error: CannotListen) -> None:
         atexit.register(end_with, 1)  # twistd knows no other status once its reactor has run
-        self._reactor.stop()
+        with suppress(ReactorNotRunning):  # it stops already
+            self._reactor.stop()
 
 
 def end_with(status: int) -> None:
@@ -120,16 +139,14 @@ def twistd_service(
 ) -> DaemonService:
     """Make the service of C{twistd NAME}, which takes over the process.
 
-    It raises the limit of descriptors, listens on inherited sockets, tells the service manager,
-    reloads on SIGHUP and hurries on a second signal. What cannot be ends the process with a
-    sentence and status 1.
+    It raises the limit of descriptors, writes the log, listens on inherited sockets, tells the
+    service manager, reloads on SIGHUP, rotates the log on SIGUSR1 and hurries on a second signal.
+    What cannot be ends the process with a sentence and status 1.
 
     @param make_factory: called with the reactor.
     @param reloads: what SIGHUP reloads, see `ReloadService`.
     """
-    from twisted.internet import reactor
-
-    loop: Any = reactor
+    reactor = global_reactor()
     room = raise_descriptor_limit()
     # A descriptor of its own: twistd shuts the terminal's when it daemonizes, and listens after.
     stderr = os.fdopen(os.dup(2), "w", errors="backslashreplace")
@@ -141,21 +158,25 @@ def twistd_service(
                 f"--max-connections may be {room} at most with this limit of open descriptors:"
                 " raise that with `ulimit -n`, or LimitNOFILE= in a systemd unit."
             )
+        log = TwistdLog(options.parent or {}, reactor)
         service = ProcessService(
-            loop,
-            make_factory(loop),
+            reactor,
+            make_factory(reactor),
             replace(settings, max_connections=settings.max_connections or room),
             inherited=[
-                (name, adopted_endpoint(loop, descriptor, name))
+                (name, adopted_endpoint(reactor, descriptor, name))
                 for descriptor, name in sockets_to_adopt(options, starting_environment()).items()
             ],
             notifier=notifier,
             stderr=stderr,
+            observer=log.observer,
             **texts,
         )
     except ValueError as error:
         stderr.close()
         sys.exit(str(error))
-    service.addService(ReloadService(loop, notifier, reloads or {}))  # type: ignore[no-untyped-call]
-    loop.callWhenRunning(hurry_on_second_signal, loop, service)
+    told = {"log": log.file.reopen} if log.file else {}
+    service.addService(ReloadService(reactor, notifier, {**told, **(reloads or {})}))  # type: ignore[no-untyped-call]
+    rotate_on_signal(reactor, log.file)
+    reactor.callWhenRunning(hurry_on_second_signal, reactor, service)
     return service

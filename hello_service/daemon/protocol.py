@@ -33,8 +33,8 @@ LINGER = 2.0
 away. To close with bytes unread would reset the connection and take the last answers along."""
 
 
-ONE_FLIGHT = 4096
-"""Bytes that a system sends at once on any new connection (RFC 6928), and that any peer takes."""
+ONE_SEGMENT = 536
+"""Bytes that any system takes at once (RFC 9293, section 3.7.1): they are there before a reset."""
 
 
 def _unsent(transport: Any) -> int:
@@ -44,7 +44,7 @@ def _unsent(transport: Any) -> int:
     """
     try:
         return int.from_bytes(ioctl(transport.fileno(), TIOCOUTQ, b"0123"), byteorder)
-    except (OSError, AttributeError):
+    except OSError:
         return 0
 
 
@@ -92,7 +92,7 @@ class DaemonProtocol(Protocol):
         self,
         clock: IReactorTime,
         peer: IAddress | None,
-        connections: "MutableSet[Any]",
+        connections: MutableSet[Any],
     ) -> None:
         self.clock = clock
         self.host: str | None = getattr(peer, "host", None)
@@ -146,7 +146,8 @@ class DaemonProtocol(Protocol):
 
         @param reason: a word for the log.
         @param peer_is_done: whether the peer has said that it sends nothing more. Then it is not
-            waited for, unless what it has not taken yet would be lost if it sends all the same.
+            waited for, which is faster, unless more than `ONE_SEGMENT` has been written: part of
+            that may be under way yet, and lost if the peer sends all the same.
         """
         if self.closing:
             return
@@ -154,7 +155,7 @@ class DaemonProtocol(Protocol):
         self.answering = False
         self.reason = reason
         self.transport.unregisterProducer()
-        if peer_is_done and not self._tls and self._has_little_under_way():
+        if not self._tls and self._loses_nothing(peer_is_done):
             self.transport.loseConnection()
             return
         if self._tls or not self._congested:
@@ -174,9 +175,9 @@ class DaemonProtocol(Protocol):
         """
         if not self._opened:  # in its TLS handshake
             self.abort(reason)
-            return
-        self.flush()
-        self.close(reason)
+        elif not self.closing:
+            self.flush()
+            self.close(reason)
 
     def abort(self, reason: str = "aborted") -> None:
         """Close at once, by a reset."""
@@ -243,9 +244,10 @@ class DaemonProtocol(Protocol):
         self.transport.registerProducer(self, True)
         self.opened()
 
-    def _has_little_under_way(self) -> bool:
-        # The transport may hold what was written since the reactor last turned.
-        return self.bytes_out <= ONE_FLIGHT and not _unsent(self.transport)
+    def _loses_nothing(self, peer_is_done: bool) -> bool:
+        if peer_is_done and self.bytes_out <= ONE_SEGMENT:
+            return True
+        return not hasattr(self.transport, "fileno")  # pipes, which are not reset
 
     def _linger(self) -> None:
         unsent = _unsent(self.transport)
@@ -287,4 +289,6 @@ class DaemonFactory(ServerFactory):
         self.connections: Connections[Any] = Connections()
 
     def buildProtocol(self, addr: IAddress | None) -> DaemonProtocol:
-        return self.protocol(self.clock, addr, self.connections)
+        protocol = self.protocol(self.clock, addr, self.connections)
+        protocol.factory = self
+        return protocol

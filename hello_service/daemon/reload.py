@@ -63,6 +63,8 @@ class ReloadService(Service):
         for name, reload in self._reloads.items():
             try:
                 reload()
+            except OSError as error:
+                self._log.error("Cannot reload {name}: {why}.", name=name, why=error.strerror)
             except Exception:
                 self._log.failure("Cannot reload {name}", name=name)
             else:

@@ -11,14 +11,9 @@ from twisted.logger import Logger
 
 from hello_service.address import address_text
 from hello_service.daemon.drain import DrainingService
+from hello_service.daemon.endpoints import MAXIMUM_BACKLOG, server_endpoint, shared_endpoint
 from hello_service.daemon.limits import ExhaustionService, LimitedFactory
-from hello_service.daemon.listening import (
-    MAXIMUM_BACKLOG,
-    CannotListen,
-    ListeningService,
-    server_endpoint,
-    shared_endpoint,
-)
+from hello_service.daemon.listening import CannotListen, ListeningService
 from hello_service.daemon.notify import Notifier, NotifyService
 from hello_service.daemon.protocol import DaemonFactory
 from hello_service.daemon.sweep import SweepService

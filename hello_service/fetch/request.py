@@ -100,8 +100,8 @@ def ascii_name(name: str) -> str:
 
     try:
         return idna.encode(name, uts46=True).decode()
-    except idna.IDNAError as error:
-        raise InvalidRequest(f"{name!r} is not a host name ({error})") from None
+    except idna.IDNAError:
+        raise InvalidRequest(f"{name!r} is not a host name: check its spelling") from None
 
 
 def _name(name: str) -> str:
@@ -116,8 +116,8 @@ def _address(literal: str) -> str:
 
     try:
         address = IPv6Address(literal)
-    except AddressValueError as error:
-        raise InvalidRequest(f"{literal!r} is not an IPv6 address: {error}") from None
+    except AddressValueError:
+        raise InvalidRequest(f"{literal!r} is not an IPv6 address: check its spelling") from None
     if address.scope_id:
         raise InvalidRequest(f"{literal!r} names a network interface, which a URL cannot")
     return literal

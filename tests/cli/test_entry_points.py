@@ -4,6 +4,7 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -195,7 +196,9 @@ class HelloClientTests(ProcessTestCase):
         for command in ("hello-client", "hello-fetch http://127.0.0.1:1/"):
             for limit in (8, 12):
                 name, _, rest = command.partition(" ")
-                shell = run("sh", "-c", f"ulimit -n {limit}; {program(name)} {rest}")
+                # By the interpreter: where its path has a space, the script begins with a shell.
+                started = f"{in_shell(sys.executable)} {in_shell(name)} {rest}"
+                shell = run("sh", "-c", f"ulimit -n {limit}; {started}")
                 self.assertEqual((shell.returncode, shell.stdout), (5, ""))
                 self.assertRegex(
                     shell.stderr, rf"\A{name}: UNREACHABLE: .* raise the limit, with ulimit .*\n\Z"

@@ -50,6 +50,20 @@ class StartingEnvironmentTests(ProcessTestCase):
     def test_this_one(self) -> None:
         self.assertIn("PATH", starting_environment())
 
+    def test_of_a_process_that_may_not_read_it(self) -> None:
+        told = run(
+            sys.executable,
+            "-c",
+            "import ctypes, os\n"
+            "from pathlib import Path\n"
+            "from hello_service.daemon.activation import starting_environment\n"
+            "if not os.geteuid(): os.setuid(65534)\n"
+            "ctypes.CDLL(None).prctl(4, 0)  # PR_SET_DUMPABLE\n"
+            "try: print(Path('/proc/self/environ').read_bytes())\n"
+            "except PermissionError: print(starting_environment())",
+        )
+        self.assertEqual(told.stdout, "{}\n", told.stderr)
+
 
 class InheritedSocketsTests(SynchronousTestCase):
     def inherited(self, **environ: str) -> dict[int, str]:

@@ -37,6 +37,18 @@ class ConnectionsTests(SynchronousTestCase):
         last.end()
         self.assertEqual(self.connections.from_host("192.0.2.3"), 0)
 
+    def test_added_twice_or_discarded_by_a_stranger(self) -> None:
+        one = FakeConnection(self.connections)
+        self.assertEqual(self.connections.from_host(one.host), 1)
+        self.connections.add(one)
+        self.connections.discard(FakeConnection(Connections()))
+        self.assertEqual((len(self.connections), self.connections.from_host(one.host)), (1, 1))
+        for _ in range(2):
+            one.end()
+            self.assertEqual((len(self.connections), self.connections.from_host(one.host)), (0, 0))
+        FakeConnection(self.connections)
+        self.assertEqual(self.connections.from_host(one.host), 1)
+
     def test_a_host_has_one_name(self) -> None:
         one = FakeConnection(self.connections, "::ffff:192.0.2.1")
         FakeConnection(self.connections, "192.0.2.1")

@@ -1,6 +1,5 @@
 """The contract of the log as JSON."""
 
-import errno
 import json
 import os
 import re
@@ -13,18 +12,21 @@ from typing import Any, NoReturn, cast
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from twisted.logger import ILogObserver, Logger, LogLevel, LogPublisher, formatEvent
+from twisted.internet.testing import MemoryReactorClock
+from twisted.logger import ILogObserver, Logger, LogLevel, capturedLogs, formatEvent
+from twisted.python import log
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
-from zope.interface.verify import verifyObject
 
 from hello_service.daemon.jsonlog import (
-    JSONLogObserver,
     flatten,
+    journal_line,
+    json_line,
     observer,
     observer_on,
     to_json,
 )
+from hello_service.daemon.log_lines import LinesObserver
 from tests.processes import PATIENCE
 
 LEVELS = {"debug": 7, "info": 6, "warn": 4, "error": 3, "critical": 2}
@@ -195,6 +197,20 @@ class FlattenTests(SynchronousTestCase):
         self.assertIn("gone\nfor good", record["traceback"])
         self.assertEqual(record["message"], "Lost")
 
+    def test_a_failure_by_the_old_log(self) -> None:
+        for why in (None, "Lost"):
+            with capturedLogs() as events:
+                log.err(ValueError("bad"), why)
+            self.flushLoggedErrors(ValueError)
+            record = self.record(events[0])
+            self.assertEqual(record["message"], why or "Unhandled Error")
+            self.assertEqual(record["error"], "builtins.ValueError")
+            self.assertIn("ValueError: bad", record["traceback"])
+
+    def test_a_failure_without_words(self) -> None:
+        record = self.record(self.logged(LogLevel.critical, "", log_failure=_failure()))
+        self.assertEqual(record["message"], "Unhandled Error")
+
     def test_a_failure_that_cannot_be_told(self) -> None:
         record = self.record({"log_failure": _failure()})
         self.assertEqual(record["error"], f"{__name__}.Bad")
@@ -243,54 +259,16 @@ class FlattenTests(SynchronousTestCase):
         )
 
 
-class ObserverTests(SynchronousTestCase):
-    def setUp(self) -> None:
-        self.reader, self.writer = os.pipe()
-        self.addCleanup(os.close, self.reader)
-        self.addCleanup(os.close, self.writer)
-
-    def printed(self) -> bytes:
-        return os.read(self.reader, 2**20)
-
-    def test_a_line_for_each_event(self) -> None:
-        observer = JSONLogObserver(self.writer)
-        verifyObject(ILogObserver, observer)
-        log = Logger(observer=LogPublisher(observer))
-        log.info("one\ntwo")
-        log.error("three")
-        lines = self.printed().splitlines(keepends=True)
-        self.assertEqual([parse(line)["message"] for line in lines], ["one\ntwo", "three"])
+class LineTests(SynchronousTestCase):
+    def test_an_event(self) -> None:
+        self.assertEqual(parse(json_line({"log_format": "one\ntwo"}))["message"], "one\ntwo")
 
     def test_the_journal_s_priorities(self) -> None:
-        log = Logger(observer=JSONLogObserver(self.writer, journal=True))
         for level in LogLevel.iterconstants():
-            log.emit(level, "Hello")
-            match = re.fullmatch(rb"<(\d)>(.*\n)", self.printed())
+            match = re.fullmatch(rb"<(\d)>(.*\n)", journal_line({"log_level": level}))
             assert match is not None
             self.assertEqual(int(match[1]), LEVELS[level.name])
             self.assertEqual(parse(match[2])["level"], level.name)
-
-    def test_output_that_cannot_be_written(self) -> None:
-        full = os.open("/dev/full", os.O_WRONLY)
-        self.addCleanup(os.close, full)
-        reader, broken = os.pipe()
-        os.close(reader)
-        self.addCleanup(os.close, broken)
-        for descriptor in (full, broken, 2**30):
-            JSONLogObserver(descriptor)({"log_format": "lost"})
-
-    def test_what_an_output_takes_in_part_is_ended_first(self) -> None:
-        os.set_blocking(self.writer, False)
-        observer = JSONLogObserver(self.writer)
-        long = {"log_format": "x" * 99_999}
-        for _ in range(3):
-            observer(long)
-        printed = self.printed()
-        self.assertFalse(printed.endswith(b"\n"), "all of it was taken")
-        observer({"log_format": "after"})
-        printed += self.printed()
-        messages = [parse(line)["message"] for line in printed.splitlines(keepends=True)]
-        self.assertEqual(messages, ["x" * 99_999, "after"])
 
 
 class OutputTests(SynchronousTestCase):
@@ -302,7 +280,8 @@ class OutputTests(SynchronousTestCase):
         self.stream = f"{status.st_dev}:{status.st_ino}"
 
     def first_line(self, stream: str | None) -> bytes:
-        observer = observer_on(self.file, {} if stream is None else {"JOURNAL_STREAM": stream})
+        environ = {} if stream is None else {"JOURNAL_STREAM": stream}
+        observer = observer_on(MemoryReactorClock(), self.file, environ)
         os.close(self.file)  # as a daemon does
         observer({})
         return self.path.read_bytes()
@@ -315,28 +294,6 @@ class OutputTests(SynchronousTestCase):
 
     def test_another_s_journal(self) -> None:
         parse(self.first_line(f"{self.stream}0"))
-
-    def test_a_terminal_is_not_held(self) -> None:
-        os.close(self.file)
-        leader, terminal = os.openpty()
-        self.addCleanup(os.close, leader)
-        observer = observer_on(terminal, {})
-        observer({})
-        parse(os.read(leader, 4096).replace(b"\r\n", b"\n"))
-        os.close(terminal)
-        os.set_blocking(leader, False)
-        error = self.assertRaises(OSError, os.read, leader, 4096)
-        self.assertEqual(error.errno, errno.EIO)  # nobody has it
-        observer({})
-
-    def test_the_duplicate_goes_with_the_observer(self) -> None:
-        os.close(self.file)
-        reader, writer = os.pipe()
-        self.addCleanup(os.close, reader)
-        observer_on(writer, {})
-        os.close(writer)
-        os.set_blocking(reader, False)
-        self.assertEqual(os.read(reader, 1), b"")
 
     def run_observer(self, redirection: str) -> subprocess.CompletedProcess[str]:
         os.close(self.file)
@@ -363,4 +320,4 @@ class OutputTests(SynchronousTestCase):
         self.patch(sys, "__stdout__", None)
         self.assertRaises(SystemExit, observer)
         self.patch(sys, "__stdout__", sys.__stderr__)
-        self.assertIsInstance(observer(), JSONLogObserver)
+        self.assertIsInstance(observer(), LinesObserver)

@@ -139,12 +139,13 @@ class NotedListening(ListeningService):
         super().__init__([], Factory(), lambda port: None)
         self.told: list[str] = []
 
-    def pause(self) -> int:
+    def pause(self) -> None:
         self.told.append("pause")
-        return 2
+        self.paused = 2
 
     def resume(self) -> None:
         self.told.append("resume")
+        self.paused = 0
 
 
 class ExhaustionServiceTests(SynchronousTestCase):
@@ -170,4 +171,31 @@ class ExhaustionServiceTests(SynchronousTestCase):
             [formatEvent(event) for event in events],
             ["Accepting no connections: Too many open files.", "Accepting connections again."],
         )
+        self.successResultOf(service.stopService())
+
+    def test_resumes_what_has_paused_by_itself_without_a_word(self) -> None:
+        clock = Clock()
+        listening = NotedListening()
+        service = ExhaustionService(clock, listening)
+        service.startService()
+        with capturedLogs() as events:
+            listening.paused = 2
+            clock.pump([1, 1])
+        self.assertEqual((listening.told, events), (["resume"], []))
+        self.successResultOf(service.stopService())
+
+    def test_says_nothing_more_once_there_is_no_port(self) -> None:
+        clock = Clock()
+        listening = NotedListening()
+        service = ExhaustionService(clock, listening)
+        limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+        self.addCleanup(resource.setrlimit, resource.RLIMIT_NOFILE, limits)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (0, limits[1]))
+        with capturedLogs() as events:
+            service.startService()
+            resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+            listening.paused = 0  # as it is once the daemon drains
+            clock.advance(1)
+        self.assertEqual(listening.told, ["pause"])
+        self.assertEqual([event["event"] for event in events], ["exhausted"])
         self.successResultOf(service.stopService())

@@ -1,30 +1,30 @@
 import errno
-import os
 import socket
-import sys
-from typing import cast
+from typing import Any, cast
 
+from twisted.internet import reactor, tcp
 from twisted.internet.defer import Deferred
+from twisted.internet.endpoints import TCP4ServerEndpoint
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import (
+    IAddress,
     IListeningPort,
+    IProtocol,
     IProtocolFactory,
     IStreamServerEndpoint,
 )
-from twisted.internet.protocol import Factory
+from twisted.internet.protocol import Factory, Protocol
+from twisted.internet.task import deferLater
 from twisted.internet.testing import MemoryReactor
 from twisted.logger import capturedLogs, formatEvent
 from twisted.python.failure import Failure
-from twisted.trial.unittest import SynchronousTestCase
+from twisted.trial.unittest import SynchronousTestCase, TestCase
 from zope.interface import implementer
 
-from hello_service.daemon.listening import (
-    MAXIMUM_BACKLOG,
-    CannotListen,
-    ListeningService,
-    server_endpoint,
-)
-from tests.processes import run
+from hello_service.daemon.endpoints import server_endpoint
+from hello_service.daemon.listening import CannotListen, ListeningService
+from hello_service.daemon.obstacles import Obstacle, Unusable
+from tests.daemon.test_accepting import Descriptors
 
 
 @implementer(IStreamServerEndpoint)
@@ -40,47 +40,23 @@ class SlowEndpoint:
         return self.outcome
 
 
-class ServerEndpointTests(SynchronousTestCase):
-    def backlog(self, description: str, *backlog: int) -> int:
-        reactor = MemoryReactor()
-        server_endpoint(reactor, description, *backlog).listen(Factory())
-        found: int = (reactor.tcpServers + reactor.unixServers)[0][2]
-        return found
+class NotedPort:
+    """Notes what it is told to do."""
 
-    def test_backlog(self) -> None:
-        self.assertEqual(self.backlog("tcp:9999"), MAXIMUM_BACKLOG)
-        self.assertEqual(self.backlog("tcp:9999", 7), 7)
-        self.assertEqual(self.backlog("unix:/run/hello", 7), 7)
+    def __init__(self) -> None:
+        self.told: list[str] = []
 
-    def test_its_own_backlog_wins(self) -> None:
-        self.assertEqual(self.backlog("tcp:9999:backlog=5", 7), 5)
-        self.assertEqual(self.backlog("tcp:9999:127.0.0.1:5", 7), 5)
+    def startReading(self) -> None:
+        self.told.append("start")
 
-    def assert_wrong(self, description: str, *words: str) -> None:
-        sentence = str(self.assertRaises(ValueError, server_endpoint, None, description))
-        for word in (repr(description), *words):
-            self.assertIn(word, sentence)
+    def stopReading(self) -> None:
+        self.told.append("stop")
 
-    def test_what_is_not_an_endpoint(self) -> None:
-        for description in ("", "9999", "tcp", "tcp:http", "nosuch:1", "tcp:1:nosuch=1", "tcp:1:="):
-            self.assert_wrong(description, "tcp:9999", "unix:")
+    def stopListening(self) -> None:
+        self.told.append("end")
 
-    def test_tls_without_its_extra(self) -> None:
-        for kind in ("ssl", "tls"):
-            told = run(
-                sys.executable,
-                "-c",
-                "import sys; sys.modules['OpenSSL'] = None\n"
-                "from hello_service.daemon.listening import server_endpoint\n"
-                "try: server_endpoint(None, sys.argv[1])\n"
-                "except ValueError as error: print(error)",
-                f"{kind}:443",
-            )
-            self.assertIn("pip install 'twisted[tls]'", told.stdout, told.stderr)
-
-    def test_a_missing_systemd_socket(self) -> None:
-        for description in ("systemd:domain=INET:index=7", "systemd:domain=INET:name=hello"):
-            self.assert_wrong(description, "systemd-socket-activate")
+    def getHost(self) -> None:
+        """It is nowhere."""
 
 
 class ListeningServiceTests(SynchronousTestCase):
@@ -115,24 +91,19 @@ class ListeningServiceTests(SynchronousTestCase):
         self.assertEqual(len(self.ports), 2)
 
     def test_pauses_and_resumes(self) -> None:
-        told: list[str] = []
-
-        class Port:
-            def stopReading(self) -> None:
-                told.append("stop")
-
-            def startReading(self) -> None:
-                told.append("start")
-
-        endpoint = SlowEndpoint()
+        port, endpoint = NotedPort(), SlowEndpoint()
         service = self.service(a=endpoint)
         service.startService()
         service.pause()
-        self.assertEqual(told, [])
-        endpoint.outcome.callback(cast(IListeningPort, Port()))
+        self.assertEqual((port.told, service.paused), ([], 0))
+        endpoint.outcome.callback(cast(IListeningPort, port))
         service.pause()
+        self.assertEqual((port.told, service.paused), (["stop"], 1))
         service.resume()
-        self.assertEqual(told, ["stop", "start"])
+        self.assertEqual((port.told, service.paused), (["stop", "start"], 0))
+        service.pause()
+        service.stopService()
+        self.assertEqual(service.paused, 0)
 
     def test_one_that_cannot_stop_keeps_none_from_it(self) -> None:
         stopped: list[str] = []
@@ -170,38 +141,37 @@ class ListeningServiceTests(SynchronousTestCase):
         self.assertEqual([event["sentence"] for event in events], [sentence])
         return sentence
 
-    def test_every_reason_not_to_listen(self) -> None:
-        for number, host, port, obstacle, words in (
-            (errno.EADDRINUSE, "127.0.0.1", 80, "in-use", ["127.0.0.1:80 is", "'sport = :80'"]),
-            (errno.EADDRINUSE, "::1", 80, "in-use", ["[::1]:80 is in use", "'sport = :80'"]),
-            (errno.EADDRINUSE, None, b"/run/hello", "in-use", ["tcp:9999", "ss -p -lx", "remove"]),
-            (errno.EACCES, "127.0.0.1", 80, "not-allowed", ["127.0.0.1:80", "CAP_NET_BIND_SERV"]),
-            (errno.EADDRNOTAVAIL, "192.0.2.1", 80, "not-here", ["192.0.2.1:80", "ip address"]),
-            (socket.EAI_NONAME, "nosuch", 80, "not-here", ["nosuch:80", "ip address"]),
-            (
-                errno.ENOENT,
-                None,
-                b"/nosuch/hello",
-                "cannot-listen",
-                ["tcp:9999", "make the folder"],
-            ),
-            (errno.EACCES, None, b"/root/hello", "cannot-listen", ["tcp:9999", "may not write"]),
-            (errno.EIO, "", 80, "cannot-listen", ["tcp:9999", os.strerror(errno.EIO)]),
-        ):
-            reason = OSError(number, os.strerror(number) if number > 0 else "unknown")
-            sentence = self.start_failing(CannotListenError(host, port, reason))
-            for word in (*words, f" See docs/page.md#{obstacle}."):
-                self.assertIn(word, sentence)
+    def test_the_reason_and_its_section(self) -> None:
+        busy = CannotListenError("127.0.0.1", 80, OSError(errno.EADDRINUSE, "busy"))
+        sentence = self.start_failing(busy)
+        self.assertIn("127.0.0.1:80 is in use by another program", sentence)
+        self.assertTrue(sentence.endswith(" See docs/page.md#in-use."), sentence)
+        sentence = self.start_failing(Unusable("is red.", Obstacle.NOT_HERE))
+        self.assertEqual(sentence, "tcp:9999 is red. See docs/page.md#not-here.")
 
-    def test_a_lock_that_is_held(self) -> None:
-        error = CannotListenError(None, b"/run/hello", "Cannot acquire lock")
-        self.assertIn("is in use", self.start_failing(error, "unix:/run/hello"))
-
-    def test_any_other_error(self) -> None:
-        self.assertIn("0-65535", self.start_failing(OverflowError("bind(): port must be 0-65535.")))
-        self.assertIn(
-            "make the folder", self.start_failing(FileNotFoundError(errno.ENOENT, "lock"))
+    def test_two_of_its_own_that_collide(self) -> None:
+        failing = SlowEndpoint()
+        failing.outcome.errback(
+            Failure(CannotListenError("::", 80, OSError(errno.EADDRINUSE, "busy")))
         )
+        service = self.service(a=server_endpoint(self.reactor, "tcp:80"), b=failing)
+        error = self.assertRaises(CannotListen, service.startService)
+        self.assertIn("a and b collide", str(error))
+
+    def test_then_none_listens(self) -> None:
+        ports = [NotedPort(), NotedPort()]
+        endpoints = {}
+        for name, port in zip("ab", ports, strict=True):
+            endpoints[name] = SlowEndpoint()
+            endpoints[name].outcome.callback(cast(IListeningPort, port))
+        slow, failing = SlowEndpoint(), SlowEndpoint()
+        failing.outcome.errback(Failure(OSError(errno.EIO, "broken")))
+        never = SlowEndpoint()
+        service = self.service(**endpoints, slow=slow, failing=failing, never=never)
+        self.assertRaises(CannotListen, service.startService)
+        self.assertEqual([port.told for port in ports], [["end"]] * 2)
+        self.assertTrue(slow.outcome.called)  # cancelled
+        self.assertEqual((never.attempts, service.ports), (0, {}))
 
     def test_after_a_failure_it_can_start(self) -> None:
         failing, slow = SlowEndpoint(), SlowEndpoint()
@@ -234,3 +204,95 @@ class ListeningServiceTests(SynchronousTestCase):
         (failure,) = self.failures
         self.assertIn("broken", str(failure))
         self.assertEqual(events[0]["sentence"], str(failure))
+
+
+class AcceptingTests(Descriptors, TestCase):
+    """Real sockets, at the limit of descriptors."""
+
+    def listen(self, count: int) -> tuple[ListeningService, list[Any]]:
+        """Listen on so many ports until the test ends; return them, too."""
+        endpoint = TCP4ServerEndpoint(reactor, 0, interface="127.0.0.1")
+        self.accepted: list[Any] = []
+        factory = Factory.forProtocol(Protocol)
+        factory.noisy = False
+        build = factory.buildProtocol
+
+        def note(address: IAddress) -> IProtocol | None:
+            self.accepted.append(build(address))
+            return self.accepted[-1]  # type: ignore[no-any-return]
+
+        self.patch(factory, "buildProtocol", note)
+        ports: list[Any] = []
+        service = ListeningService([("a", endpoint)] * count, factory, ports.append)
+        service.startService()
+        self.addCleanup(service.stopService)
+        self.addCleanup(self.end)
+        return service, ports
+
+    async def end(self) -> None:
+        for protocol in self.accepted:
+            protocol.transport.abortConnection()
+        await deferLater(reactor, 0, lambda: None)
+
+    def connect(self, port: Any, count: int) -> list[socket.socket]:
+        """Have clients wait for a port to accept them."""
+        address = (port.getHost().host, port.getHost().port)
+        clients = [self.enterContext(socket.create_connection(address)) for _ in range(count)]
+        for client in clients:
+            client.setblocking(False)
+        return clients
+
+    def test_a_burst_waits_and_none_is_closed(self) -> None:
+        service, ports = self.listen(2)
+        clients = self.connect(ports[0], 20)
+        self.leave(10)
+        ports[0].doRead()
+        first = len(self.accepted), service.paused
+        ports[0].doRead()
+        self.leave_all()  # a failure is told only if there are descriptors
+        self.assertEqual(first, (9, 2))  # one is left for the other port
+        self.assertEqual(len(self.accepted), 9)
+        for client in clients:
+            self.assertRaises(BlockingIOError, client.recv, 1)
+        service.resume()
+        for _ in range(11):  # at least one each time
+            ports[0].doRead()
+        self.assertEqual((len(self.accepted), service.paused), (20, 0))
+
+    async def test_a_port_that_accepts_in_its_own_way_keeps_its_socket(self) -> None:
+        class Own(tcp.Port):
+            def doRead(self) -> None:
+                """Accept nobody."""
+
+        port = Own(0, Factory.forProtocol(Protocol), interface="127.0.0.1", reactor=reactor)
+        port.startListening()
+        endpoint = SlowEndpoint()
+        endpoint.outcome.callback(port)
+        service = ListeningService([("a", endpoint)], Factory(), lambda _: None)
+        service.startService()
+        self.assertIsInstance(port.socket, socket.socket)
+        await service.stopService()
+
+    async def test_started_again_it_keeps_no_more_back(self) -> None:
+        service, ports = self.listen(1)
+        await service.stopService()
+        service.startService()
+        self.connect(ports[-1], 5)
+        self.leave(3)
+        ports[-1].doRead()
+        self.leave_all()
+        self.assertEqual(len(self.accepted), 3)
+
+    def test_none_left_at_all(self) -> None:
+        service, (port,) = self.listen(1)
+        (client,) = self.connect(port, 1)
+        self.leave(0)
+        port.doRead()
+        self.leave_all()
+        self.assertEqual((self.accepted, service.paused), ([], 1))
+        self.assertNotIn(port, cast(Any, reactor).getReaders())
+        self.assertRaises(BlockingIOError, client.recv, 1)
+        service.resume()
+        self.assertIn(port, cast(Any, reactor).getReaders())
+        port.doRead()
+        self.assertEqual(len(self.accepted), 1)

@@ -64,13 +64,21 @@ class NotifierTests(NotifyTestCase):
         self.assertEqual(self.told(), ["STOPPING=1"])
 
     def test_an_environment_that_makes_no_sense(self) -> None:
-        for text in ("abc", "", "-5", "1.5", "\u0663", "9" * 30, str(2**63 + 1)):
+        long = "1" + "0" * 20
+        for text in ("abc", "", "-5", "1.5", "\u0663", "9" * 5000, long, str(2**63 + 1)):
             error = self.assertRaises(
                 ValueError, Notifier.from_environment, {"WATCHDOG_USEC": text}
             )
             self.assertRegex(str(error), r"^WATCHDOG_USEC is .*, not a number .*unset it\.$")
         other = {"WATCHDOG_USEC": "abc", "WATCHDOG_PID": str(os.getppid())}
         self.assertIsNone(Notifier.from_environment(other).watchdog)
+
+    def test_the_largest_number(self) -> None:
+        largest = {"WATCHDOG_USEC": f"0{2**63}"}
+        self.assertEqual(Notifier.from_environment(largest).watchdog, 2**63 / 1e6)
+        self.assertRaises(
+            ValueError, Notifier.from_environment, {"WATCHDOG_USEC": f"0{largest['WATCHDOG_USEC']}"}
+        )
 
     def test_a_reload_tells_its_time(self) -> None:
         before = time.monotonic()

@@ -115,7 +115,7 @@ class OptionsTests(SynchronousTestCase):
         for place, options in (
             ("9999", "--port 9999"),
             (":9999", "--port 9999"),
-            ("localhost:9999", "--interface localhost --port 9999"),
+            ("localhost:9999", "--interface 127.0.0.1 --port 9999"),
             ("[::1]:80", "--interface ::1 --port 80"),
         ):
             self.assertEqual(self.error(place), f"{place!r} is not an option: write {options}.")
@@ -132,6 +132,11 @@ class OptionsTests(SynchronousTestCase):
             ("localhost", "localhost"),
         ):
             self.assertEqual(parsed("--interface", text)["interface"], interface)
+        for text in ("::1:x", "127.0.0.256"):
+            self.assertIn(
+                f"--interface: '{text}' is not an address: write an IPv4 or IPv6 address",
+                self.error("--interface", text),
+            )
         for text, options in (
             ("127.0.0.1:9999", "--interface 127.0.0.1 --port 9999"),
             ("[::1]:9999", "--interface ::1 --port 9999"),

@@ -5,8 +5,10 @@ import sys
 from io import StringIO
 from typing import TextIO
 
-from twisted.internet.testing import MemoryReactorClock
-from twisted.logger import capturedLogs, formatEvent
+from twisted.application.service import Application, IServiceCollection
+from twisted.internet.error import ReactorNotRunning
+from twisted.internet.testing import EventLoggingObserver, MemoryReactorClock
+from twisted.logger import ILogObserver, capturedLogs, formatEvent
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -23,13 +25,16 @@ class ProcessServiceTests(SynchronousTestCase):
         self.stderr = StringIO()
         self.endpoint = SlowEndpoint()
 
-    def service(self, stderr: TextIO | None = None) -> ProcessService:
+    def service(
+        self, stderr: TextIO | None = None, observer: ILogObserver | None = None
+    ) -> ProcessService:
         """Make a service that listens on the endpoint."""
         return ProcessService(
             self.reactor,
             EchoFactory(self.reactor),
             inherited=[("here", self.endpoint)],
             stderr=stderr or self.stderr,
+            observer=observer,
         )
 
     def break_endpoint(self) -> None:
@@ -62,6 +67,14 @@ class ProcessServiceTests(SynchronousTestCase):
             with open(os.devnull, "w") as nowhere:  # for what is still buffered
                 os.dup2(nowhere.fileno(), full.fileno())
 
+    def test_the_application_logs_to_its_observer(self) -> None:
+        for observer in (EventLoggingObserver(), None):
+            service = self.service(observer=observer)
+            application = Application("echo")
+            service.setServiceParent(application)
+            self.assertIs(application.getComponent(ILogObserver), observer)
+            self.assertIs(service.parent, IServiceCollection(application))
+
     def test_ends_the_process_as_twistd_and_the_interpreter_expect(self) -> None:
         self.assertTrue(issubclass(CannotStart, Exception))
         self.assertTrue(issubclass(CannotStart, SystemExit))
@@ -72,6 +85,28 @@ class ProcessServiceTests(SynchronousTestCase):
         self.addCleanup(atexit.unregister, end_with)
         self.break_endpoint()
         self.assertTrue(self.reactor.hasStopped)
+
+    def test_several_late_failures_at_once(self) -> None:
+        def stop() -> None:
+            stops.append("stop")
+            if len(stops) > 1:
+                raise ReactorNotRunning
+
+        stops: list[str] = []
+        self.reactor.stop = stop  # type: ignore[method-assign]
+        other = SlowEndpoint()
+        service = ProcessService(
+            self.reactor,
+            EchoFactory(self.reactor),
+            inherited=[("here", self.endpoint), ("there", other)],
+            stderr=self.stderr,
+        )
+        service.startService()
+        self.addCleanup(atexit.unregister, end_with)
+        self.break_endpoint()
+        other.outcome.errback(Failure(OSError(errno.EIO, "broken")))
+        self.assertEqual(len(stops), 2)
+        self.successResultOf(other.outcome)
 
 
 class EndWithTests(SynchronousTestCase):
@@ -84,8 +119,16 @@ class EndWithTests(SynchronousTestCase):
             "atexit.register(print, 'last', end='')\n"
             "atexit.register(end_with, 7)\n"
             "print('first')\n",
+            env={**os.environ, "PYTHONUNBUFFERED": ""},
         )
         self.assertEqual((told.returncode, told.stdout), (7, "first\nlast"), told.stderr)
+
+    def test_what_it_does_last(self) -> None:
+        done: list[object] = []
+        self.patch(atexit, "_run_exitfuncs", lambda: done.append("others"))
+        self.patch(os, "_exit", done.append)
+        end_with(7)
+        self.assertEqual(done, ["others", 7])
 
     def test_without_outputs(self) -> None:
         command = "import atexit, sys; from hello_service.daemon.process import end_with;"

@@ -59,12 +59,20 @@ class ReloadServiceTests(NotifyTestCase):
         reloaded: list[Any] = []
         logged = self.reload(
             certificates=lambda: reloaded.append(1),
-            zone=lambda: os.stat("/nosuch"),
+            names=lambda: os.stat("/nosuch"),
+            zone=lambda: 1 // 0,
             motd=lambda: reloaded.append(2),
         )
-        self.assertEqual(logged, ["Cannot reload zone", "Reloaded certificates, motd."])
+        self.assertEqual(
+            logged,
+            [
+                "Cannot reload names: No such file or directory.",
+                "Cannot reload zone",
+                "Reloaded certificates, motd.",
+            ],
+        )
         self.assertEqual(reloaded, [1, 2])
-        self.assertEqual(len(self.flushLoggedErrors(FileNotFoundError)), 1)
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
         self.assertEqual(self.told()[-1], "READY=1")
 
     def test_takes_the_signal_before_others_listen(self) -> None:

@@ -11,7 +11,8 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from hello_service.address import address_text
-from hello_service.daemon.listening import MAXIMUM_BACKLOG, server_endpoint
+from hello_service.daemon.endpoints import MAXIMUM_BACKLOG, server_endpoint
+from hello_service.daemon.limits import ExhaustionService
 from hello_service.daemon.notify import Notifier
 from hello_service.daemon.service import CannotListen, DaemonService, Settings
 from tests.connections import Echo, EchoFactory, HalfCloseTransport
@@ -56,9 +57,8 @@ class DaemonServiceTests(SynchronousTestCase):
                 self.assertEqual((port, backlog, where), (shared, 5, interface))
 
     def test_endpoints(self) -> None:
-        self.service(Settings(listen=["tcp:1", "unix:/run/hello"])).startService()
-        self.assertEqual(len(self.reactor.tcpServers), 1)
-        self.assertEqual(self.reactor.unixServers[0][0], "/run/hello")
+        self.service(Settings(listen=["tcp:1", "tcp6:2"])).startService()
+        self.assertEqual([server[0] for server in self.reactor.tcpServers], [1, 2])
 
     def test_an_endpoint_given_twice(self) -> None:
         self.service(Settings(listen=["tcp:1", "tcp:1"])).startService()
@@ -130,10 +130,25 @@ class DaemonServiceTests(SynchronousTestCase):
         )
 
     def test_inherited_endpoints(self) -> None:
-        inherited = [("descriptor 3", server_endpoint(self.reactor, "unix:/run/hello"))]
+        inherited = [("descriptor 3", server_endpoint(self.reactor, "tcp:3"))]
         self.service(inherited=inherited).startService()
-        self.assertEqual(self.reactor.unixServers[0][0], "/run/hello")
-        self.assertEqual(self.reactor.tcpServers, [])
+        self.assertEqual([server[0] for server in self.reactor.tcpServers], [3])
+
+    def test_tells_nothing_before_the_reactor_runs(self) -> None:
+        told: list[str] = []
+
+        class Told(Notifier):
+            def ready(self) -> None:
+                told.append("ready")
+
+        self.service(notifier=Told()).startService()
+        self.assertEqual(told, [])
+        self.reactor.run()
+        self.assertEqual(told, ["ready"])
+
+    def test_waits_while_no_descriptor_is_left(self) -> None:
+        service = self.service()
+        self.assertEqual(len([part for part in service if isinstance(part, ExhaustionService)]), 1)
 
     def test_tells_once_all_listen_and_the_reactor_runs(self) -> None:
         told: list[str] = []

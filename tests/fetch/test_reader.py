@@ -277,6 +277,11 @@ class HeadTests(EverySplit):
             self.assert_refused(OK + line + b"\r\n\r\n")
             self.assert_refused(OK + b"B: c\r\n" + line + b"\r\n\r\n")
 
+    def test_words_of_names(self) -> None:
+        """A name stands in a sentence as it came."""
+        error = self.assertRaises(MalformedResponse, parse_head, OK + b"X y: z\r\n\r\n")
+        self.assertIn("'X y'", str(error))
+
     def test_folded(self) -> None:
         """A fold stands for a space (RFC 9112, section 5.2); the head keeps it as it came."""
         for folded, value in (
@@ -580,6 +585,9 @@ class SizeTests(EverySplit):
         outcome = self.outcome(OK + b"Content-Length: 3\r\n\r\nhi!", max_size=2, tail=False)
         self.assertEqual((outcome.body, outcome.error), (b"", BodyTooLarge))
         self.assertNotEqual(outcome.head, b"")
+        reader = ResponseReader(max_size=2)
+        reader.feed(OK + b"Content-Length: 3\r\n\r\nhi!")
+        self.assertEqual((reader.rest, reader.partial_head), (b"", b""))
         head = self.outcome(OK + b"Content-Length: 3\r\n\r\n", b"HEAD", max_size=2)
         self.assertIsNone(head.error)
 

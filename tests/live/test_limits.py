@@ -101,7 +101,7 @@ class LimitTests(ProcessTestCase):
         self.assertEqual(len(told), 2, told)
 
     def leave(self, daemon: Daemon, descriptors: int) -> None:
-        """Lower a running daemon's limit to what is open and so many more."""
+        """Lower a running daemon's limit so that C{descriptors} are left to open."""
         with self.connect(daemon) as client:
             self.assertTrue(self.let_in(client))
         daemon.wait_for("closed")

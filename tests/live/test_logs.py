@@ -16,7 +16,7 @@ import hello_service
 from tests.booted import Booted, booted
 from tests.daemon.test_jsonlog import parse
 from tests.live.test_twistd import DaemonizedTestCase
-from tests.processes import PATIENCE, ProcessTestCase, run, wait_for_end
+from tests.processes import PATIENCE, ProcessTestCase, on_reactor, program, run, wait_for_end
 
 LOGGER = "--logger=hello_service.daemon.jsonlog.observer"
 MARK = b"nobody-logs-this"
@@ -30,19 +30,22 @@ HOSTILE = (
 )
 PACKAGE = Path(hello_service.__file__).parent
 PAGE = PACKAGE.parent / "docs" / "logging.md"
+LOGROTATE = PACKAGE.parent / "deploy" / "logrotate" / "hello"
 
 
-def snippet(start: str) -> str:
-    """The block of the page that starts so, as one copies it."""
-    blocks = re.findall(r"(?:^    .*\n)+", PAGE.read_text(), re.MULTILINE)
+def snippet(start: str, page: Path = PAGE) -> str:
+    """The block of a page that starts so, as one copies it."""
+    blocks = re.findall(r"(?:^    .*\n)+", page.read_text(), re.MULTILINE)
     (found,) = (block for block in blocks if block.startswith(f"    {start}"))
     return dedent(found)
 
 
-def logrotate(folder: Path, text: str) -> None:
-    """Rotate by the real logrotate as the page has it, but for whose files they are, and where."""
-    text = text.replace("/var/log/hello", str(folder)).replace("hello.json", "hello.log")
-    text = text.replace("hello hello", f"{os.getuid()} {os.getgid()}")
+def logrotate(folder: Path) -> None:
+    """Rotate by the real logrotate as deploy/ has it, but for whose files they are, and where."""
+    text = LOGROTATE.read_text()
+    for place in ("/var/log/hello", "/run/hello"):
+        text = text.replace(place, str(folder))
+    text = text.replace("hello hello\n", f"{os.getuid()} {os.getgid()}\n")
     (folder / "logrotate.conf").write_text(text)
     done = run("logrotate", "--force", "--state=state", "logrotate.conf", cwd=folder)
     if done.returncode or done.stderr:
@@ -81,6 +84,100 @@ class HostileTestCase(ProcessTestCase):
                 if count % 2 and family == socket.AF_INET:
                     reset = struct.pack("ii", 1, 0)
                     client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, reset)
+
+
+BUGGY = """
+from twisted.application.service import Application, Service
+from twisted.internet import endpoints, protocol, reactor
+
+lost = []
+
+class Buggy(protocol.Protocol):
+    def __init__(self, bug):
+        self.bug = bug
+    def connectionMade(self):
+        self.transport.write(b"Welcome!")
+        assert self.bug != "made", "a bug"
+    def dataReceived(self, data):
+        assert self.bug != "received", "a bug"
+        self.transport.loseConnection()
+    def connectionLost(self, reason):
+        lost.append(self)
+        if len(lost) == 3:
+            reactor.callLater(0, reactor.stop)
+        assert self.bug != "lost", "a bug"
+
+class Client(protocol.Protocol):
+    def dataReceived(self, data):
+        self.transport.write(b"exit")
+        self.transport.loseConnection()
+
+class Listening(Service):
+    def startService(self):
+        for bug in ("made", "received", "lost"):
+            factory = protocol.Factory.forProtocol(lambda bug=bug: Buggy(bug))
+            endpoint = endpoints.serverFromString(reactor, "tcp:0:interface=127.0.0.1")
+            endpoint.listen(factory).addCallback(self.connect)
+    def connect(self, port):
+        endpoint = endpoints.clientFromString(reactor, f"tcp:127.0.0.1:{port.getHost().port}")
+        endpoints.connectProtocol(endpoint, Client())
+
+application = Application("buggy")
+Listening().setServiceParent(application)
+"""
+
+
+class BugTests(ProcessTestCase):
+    def test_each_is_told_once(self) -> None:
+        (self.folder / "buggy.tac").write_text(BUGGY)
+        for log in ((), (LOGGER,)):
+            command = ("twistd", "--nodaemon", "--pidfile=", *log, "--python=buggy.tac")
+            told = run(*command, cwd=self.folder)
+            self.assertEqual((told.returncode, told.stderr), (0, ""))
+            lines = told.stdout.splitlines(keepends=True)
+            if log:
+                records = [parse(line.encode()) for line in lines]
+                bugs = [record for record in records if "error" in record]
+                self.assertEqual({bug["error"] for bug in bugs}, {"builtins.AssertionError"})
+                self.assertEqual({bug["level"] for bug in bugs}, {"critical"})
+                self.assertNotIn("Traceback", "".join(bug["message"] for bug in bugs))
+                lines = "".join(bug["traceback"] for bug in bugs).splitlines(keepends=True)
+            text = "".join(lines)
+            self.assertEqual(text.count("Traceback"), 3)
+            self.assertEqual(text.count("AssertionError: a bug"), 3)
+            for method in ("connectionMade", "dataReceived", "connectionLost"):
+                self.assertEqual(len(re.findall(rf'buggy.tac", line \d+, in {method}', text)), 1)
+
+
+PLUGIN = """
+from twisted.application.service import ServiceMaker
+
+serviceMaker = ServiceMaker("greet", "hello_service.service", "Says hello.", "greet")
+"""
+
+
+class PluginCacheTests(ProcessTestCase):
+    def start(self) -> str:
+        """Start, and end, a daemon that may not write where its plugin is; return its log."""
+        plugins = self.folder / "twisted" / "plugins"
+        plugins.chmod(0o555)
+        without = ("setpriv", "--bounding-set=-dac_override", "--") if os.geteuid() == 0 else ()
+        twistd = on_reactor(("twistd", "--nodaemon", "--pidfile=", "greet", "--listen=tcp:99999"))
+        told = run(*without, program("twistd"), *twistd[1:], cwd=self.folder, env=self.environ)
+        plugins.chmod(0o755)
+        return told.stdout + told.stderr
+
+    def test_the_page_s_command_writes_it(self) -> None:
+        (self.folder / "twisted" / "plugins").mkdir(parents=True)
+        (self.folder / "twisted" / "plugins" / "greet_plugin.py").write_text(PLUGIN)
+        self.environ = os.environ | {"PYTHONPATH": str(self.folder)}
+        complaint = f"Unable to write to plugin cache {self.folder}"
+        self.assertIn(complaint, self.start())
+        command = snippet("/opt/", PAGE.with_name("running.md")).replace("hello --", "greet --")
+        self.assertEqual(
+            run(program("twistd"), *command.split()[1:], env=self.environ).returncode, 0
+        )
+        self.assertNotIn(complaint, self.start())
 
 
 class JSONTests(HostileTestCase):
@@ -124,15 +221,22 @@ class JSONTests(HostileTestCase):
         (error,) = (record["message"] for record in records if record["level"] == "error")
         self.assertEqual(f"{error}\n", started.stderr)
 
-    def test_sigusr1_ends_it(self) -> None:
-        daemon = self.daemon(command=("twistd", "--nodaemon", LOGGER))
-        daemon.port()
-        self.assertEqual(daemon.stop(signal.SIGUSR1), -signal.SIGUSR1)
+    def test_sigusr1_does_nothing(self) -> None:
+        for log in ((LOGGER,), (), ("--logfile=-",)):
+            daemon = self.daemon(command=("twistd", "--nodaemon", *log))
+            daemon.port()
+            daemon.process.send_signal(signal.SIGUSR1)
+            daemon.wait_for("SIGUSR1 rotates the file of --logfile: there is none.")
+            self.assertEqual(daemon.stop(), -signal.SIGTERM)
 
 
 class DaemonizedJSONTests(HostileTestCase, DaemonizedTestCase):
+    def setUp(self) -> None:
+        super().setUp()
+        self.logfile = self.folder / "hello.json"
+
     def background(self) -> int:
-        append = ("sh", "-c", 'exec "$@" >>hello.log', "-")
+        append = ("sh", "-c", 'exec "$@" >>hello.json', "-")
         return self.started("--port=0", log=(LOGGER,), prefix=append)
 
     def test_whatever_a_peer_sends(self) -> None:
@@ -144,12 +248,12 @@ class DaemonizedJSONTests(HostileTestCase, DaemonizedTestCase):
         self.assertEqual(records[-1]["message"], "Server Shut Down.")
         self.assertEqual(len([record for record in records if "peer" in record]), 2 * len(HOSTILE))
 
-    def test_the_page_s_logrotate(self) -> None:
+    def test_logrotate(self) -> None:
         pid = self.background()
         port = self.port()
         self.talk(port)
-        logrotate(self.folder, snippet("/var/log/hello/hello.json"))
-        (rotated,) = self.folder.glob("hello.log-*")
+        logrotate(self.folder)
+        (rotated,) = self.folder.glob("hello.json-*")
         self.records(rotated.read_text().splitlines(keepends=True))
         self.assertEqual(self.logfile.read_bytes(), b"")
         self.talk(port)
@@ -194,39 +298,41 @@ class RotationTests(DaemonizedTestCase):
         wait_for_end(self.pid)
         self.assertIn("Server Shut Down.", self.text("hello.log"))
 
-    def test_a_file_that_is_renamed_stays_the_log(self) -> None:
-        self.logfile.rename(self.folder / "hello.log-renamed")
+    def test_the_new_file_has_the_old_one_s_mode(self) -> None:
+        self.logfile.chmod(0o640)
         self.rotate()
-        later = self.peer()
-        self.assertFalse(self.logfile.exists())
-        self.assertIn(later, self.text("hello.log-renamed"))
+        self.assertEqual(self.logfile.stat().st_mode & 0o777, 0o640)
 
-    def test_a_file_that_is_renamed_and_made_anew(self) -> None:
-        first = self.peer()
-        self.logfile.rename(self.folder / "hello.log-renamed")
-        self.logfile.touch()
-        self.rotate()
-        later = self.peer()
-        self.assertIn(first, self.text("hello.log-renamed"))
-        self.assertEqual(self.text("hello.log.1"), "")
-        self.assertIn(later, self.text("hello.log"))
+    def test_a_file_that_is_moved(self) -> None:
+        for number in (signal.SIGHUP, signal.SIGUSR1):
+            before = self.peer()
+            self.logfile.rename(self.folder / "moved")
+            os.kill(self.pid, number)
+            self.peer()  # the reactor has been round since
+            after = self.peer()
+            self.assertIn(before, self.text("moved"))
+            self.assertIn(after, self.text("hello.log"))
+            self.assertFalse((self.folder / "hello.log.1").exists())
 
-    def test_the_page_s_logrotate(self) -> None:
+    def test_logrotate(self) -> None:
         first = self.peer()
         self.rotate()
         second = self.peer()
         self.rotate()
         third = self.peer()
-        logrotate(self.folder, snippet("/var/log/hello/hello.log.[1-9]*"))
+        self.logfile.chmod(0o640)
+        logrotate(self.folder)
+        self.peer()
+        fourth = self.peer()
         put_away = sorted((self.folder / "old").iterdir())
         texts = [run("zcat", str(path)).stdout for path in put_away]
         self.assertEqual(len(texts), 2)
         self.assertIn(second, texts[0])
         self.assertIn(first, texts[1])
-        self.assertEqual(list(self.folder.glob("hello.log*")), [self.logfile])
-        self.assertIn(third, self.text("hello.log"))
-        self.rotate()
-        self.assertIn(third, self.text("hello.log.1"))
+        (moved,) = self.folder.glob("hello.log-*")
+        self.assertIn(third, moved.read_text())
+        self.assertIn(fourth, self.text("hello.log"))
+        self.assertEqual(self.logfile.stat().st_mode & 0o777, 0o640)
 
 
 class JournalTests(ProcessTestCase):

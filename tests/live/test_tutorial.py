@@ -25,7 +25,7 @@ class Gap:
 
 @dataclass(frozen=True)
 class Receive:
-    """Read until so many bytes have come in all."""
+    """Read until a given number of bytes have come in all."""
 
     total: int
 

@@ -231,14 +231,14 @@ class CannotStartTests(TwistdTestCase):
     def test_another_machines_address(self) -> None:
         self.assertIn("192.0.2.1:0", self.refuse("--port=0", "--interface=192.0.2.1"))
 
-    def test_no_address(self) -> None:
+    def test_a_name_without_an_address(self) -> None:
         self.assertIn("nosuch.invalid:0", self.refuse("--port=0", "--interface=nosuch.invalid"))
 
     def test_a_port_too_high_in_an_endpoint(self) -> None:
-        self.assertIn("0-65535", self.refuse("--listen=tcp:65536"))
+        self.assertIn("from 0 to 65535", self.refuse("--listen=tcp:65536"))
 
     def test_a_bad_endpoint(self) -> None:
-        self.assertIn("'nosuch:1' is not an endpoint", self.refuse("--listen=nosuch:1"))
+        self.assertIn("no kind of endpoint 'nosuch'", self.refuse("--listen=nosuch:1"))
 
     def test_a_missing_systemd_socket(self) -> None:
         sentence = self.refuse("--listen=systemd:domain=INET:index=0")

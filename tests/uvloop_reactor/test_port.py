@@ -7,6 +7,7 @@ import struct
 import subprocess
 import sys
 import tempfile
+from threading import Timer
 from typing import Any
 
 from twisted.internet.protocol import Factory, Protocol
@@ -194,6 +195,9 @@ class BurstTests(SynchronousTestCase):
             stderr=subprocess.STDOUT,
             text=True,
         ) as process:
+            late = Timer(PATIENCE, process.kill)
+            late.start()
+            self.addCleanup(late.cancel)
             self.addCleanup(process.kill)
             assert process.stdout is not None
             port = int(process.stdout.readline())
@@ -201,6 +205,10 @@ class BurstTests(SynchronousTestCase):
                 self.enterContext(socket.create_connection(("127.0.0.1", port), PATIENCE))
                 for _ in range(100)
             ]
+            logged = ""
+            while "Too many open files" not in logged:
+                self.assertIsNone(process.poll(), logged)
+                logged += process.stdout.readline()
             for client in clients:
                 client.sendall(b"hi")
             answers = []
@@ -208,7 +216,7 @@ class BurstTests(SynchronousTestCase):
                 answers.append(client.recv(10))
                 client.close()
             process.terminate()
-            logged = process.stdout.read()
+            logged += process.stdout.read()
         self.assertEqual(answers, [b"hi"] * 100)
         self.assertEqual(logged.count("Too many open files"), 1, logged)
         self.assertNotIn("Traceback", logged)
