@@ -62,7 +62,7 @@ def _bad(description: str, why: str) -> BadValue:
 def _parts(description: str) -> dict[str, str]:
     r"""Take a description apart at its colons and C{=}, but for those after C{\}."""
     given: dict[str, str] = {}
-    _, *fields = re.split(r"(?<!\\):", description)
+    _, *fields = re.findall(r"(?:^|:)((?:[^\\:]|\\.?)*)", description, re.DOTALL)
     if len(fields) > len(_PARTS):
         raise ValueError("it has too many parts, put \\ before a colon within one")
     for name, field in zip(_PARTS, fields, strict=False):

@@ -208,6 +208,8 @@ class DescriptionTests(EndpointTestCase):
             ([""], "it has no host"),
             (["h"], "it has no port"),
             (["h", "x"], "'x' is not a port"),
+            (["h\\\\", "x"], "'x' is not a port"),
+            (["h", "1\\"], "'1\\\\' is not a port"),
             (["2001:db8::1", "9999"], "put \\ before each colon of an IPv6 address"),
             (["h", "1", "0"], "'0' is not a number of seconds above 0"),
             (["h", "1", "color=red"], "'color' is none of host, port"),
