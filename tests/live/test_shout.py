@@ -1,5 +1,6 @@
 """The example of a daemon on the kit, installed from its wheel beside the project's."""
 
+import atexit
 import json
 import os
 import select
@@ -10,7 +11,7 @@ import sys
 from functools import cache
 from pathlib import Path
 from sysconfig import get_paths
-from tempfile import TemporaryDirectory
+from tempfile import mkdtemp
 
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -26,8 +27,8 @@ class Environment:
     """A virtual environment with both wheels; what they depend on is the tests' own."""
 
     def __init__(self) -> None:
-        self._folder = TemporaryDirectory()
-        folder = Path(self._folder.name)
+        folder = Path(mkdtemp())
+        atexit.register(shutil.rmtree, folder)
         left_out = shutil.ignore_patterns(".*", "_trial_temp*", "build", "dist", "*.egg-info")
         for name, source in (("hello", ROOT), ("shout", EXAMPLE)):
             shutil.copytree(source, folder / name, ignore=left_out)
