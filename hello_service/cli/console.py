@@ -48,8 +48,10 @@ class Outlet:
         if isinstance(data, str):
             data = data.encode(self.encoding, "backslashreplace")
         if self._stream and not self.error:
+            behind = self.behind
             self._unwritten += data
-            self.doWrite()
+            if not behind:  # else the reactor goes on with it, and tells who waits for the end
+                self.doWrite()
 
     def flush(self) -> None:
         """Do nothing, as there is no buffer: it is for tqdm, which takes this for a file."""

@@ -201,16 +201,16 @@ class Exchange(Protocol):
         """Read nothing more for now."""
         if not (self._paused or self._over):
             self._paused = True
-            self._settings.observer.paused()
             self.transport.pauseProducing()  # type: ignore[attr-defined]
+            self._settings.observer.paused()  # which may resume it at once
 
     def resume(self) -> None:
         """Read again."""
         if self._paused and not self._over:
             self._paused = False
             self._heard = self._reactor.seconds()
-            self._settings.observer.resumed()
             self.transport.resumeProducing()  # type: ignore[attr-defined]
+            self._settings.observer.resumed()
 
     def abort(self) -> None:
         """Give the response up; it hears of its end when the connection is gone."""
