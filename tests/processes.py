@@ -57,6 +57,15 @@ def run(*command: str, **options: object) -> subprocess.CompletedProcess[str]:
     )
 
 
+def trial_on_uvloop(*cases: str) -> subprocess.CompletedProcess[str]:
+    """Run tests by trial on the reactor of uvloop."""
+    with TemporaryDirectory() as folder:
+        return run(
+            "python", "-m", "twisted.trial", "--reactor=uvloop", f"--temp-directory={folder}/t",
+            *cases, cwd=Path(__file__).parent.parent, timeout=4 * PATIENCE,
+        )  # fmt: skip
+
+
 def full_pipe() -> tuple[int, int]:
     """Make a pipe without room, and with a writing end that does not wait; return both ends."""
     read, write = os.pipe()
@@ -172,11 +181,6 @@ class ProcessTestCase(SynchronousTestCase):
 
     def setUp(self) -> None:
         self.folder = Path(self.enterContext(TemporaryDirectory()))
-
-    def heed_ctrl_c(self) -> None:
-        """Have the processes of this test take SIGINT, even if our own parent ignores it."""
-        before = signal.signal(signal.SIGINT, signal.default_int_handler)
-        self.addCleanup(signal.signal, signal.SIGINT, before)
 
     def daemon(self, *arguments: str, command: tuple[str, ...] = TWISTD) -> Daemon:
         """Start a daemon that ends with the test at the latest."""

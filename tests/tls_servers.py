@@ -1,11 +1,13 @@
-"""A TLS server on loopback, which keeps what reaches it through TLS; names that lead there."""
+"""Servers on loopback for clients of TLS, and names that lead there."""
 
 from collections.abc import Callable
-from typing import Any
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, cast
 
 from OpenSSL import SSL
 from twisted.internet.address import IPv4Address
-from twisted.internet.defer import DeferredQueue
+from twisted.internet.defer import Deferred, DeferredQueue
 from twisted.internet.interfaces import (
     IHandshakeListener,
     IHostnameResolver,
@@ -18,9 +20,11 @@ from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
 from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.python.failure import Failure
+from twisted.trial.unittest import TestCase
 from zope.interface import implementer
 
-from tests.certificates import Issued
+from tests.certificates import Authority, Issued
+from tests.processes import PATIENCE
 
 
 @implementer(IOpenSSLServerConnectionCreator)
@@ -126,6 +130,38 @@ class TLSServer:
         return self._creator.asked_for
 
 
+class Plain(Factory):
+    """A server without TLS, which does something with the first bytes that it gets.
+
+    @ivar over: fires once a connection is lost.
+    """
+
+    noisy = False
+
+    def __init__(self, answer: bytes = b"", end: str = "") -> None:
+        self.answer = answer
+        self.end = end
+        self.received = b""
+        self.over: Deferred[None] = Deferred()
+
+    def buildProtocol(self, addr: Any) -> Protocol:
+        factory = self
+
+        class Serving(Protocol):
+            def dataReceived(self, data: bytes) -> None:
+                factory.received += data
+                transport: Any = self.transport
+                transport.write(factory.answer)
+                if factory.end:
+                    getattr(transport, factory.end)()
+
+            def connectionLost(self, reason: Any = None) -> None:
+                if not factory.over.called:
+                    factory.over.callback(None)
+
+        return Serving()
+
+
 @implementer(IHostnameResolver, IHostResolution)
 class ToLoopback:
     """Resolves every name to 127.0.0.1."""
@@ -149,10 +185,16 @@ class ToLoopback:
         """It is over already."""
 
 
-def lead_all_names_here(test: Any) -> None:
-    """Have the reactor resolve every name to 127.0.0.1 until the test is over."""
-    from twisted.internet import reactor
+class TLSTestCase(TestCase):
+    """Clients of servers on loopback, with an authority of the test's; all names lead there."""
 
-    resolving: Any = reactor
-    before = resolving.installNameResolver(ToLoopback())
-    test.addCleanup(resolving.installNameResolver, before)
+    timeout = 4 * PATIENCE
+
+    def setUp(self) -> None:
+        from twisted.internet import reactor
+
+        self.reactor = cast(Any, reactor)
+        self.folder = Path(self.enterContext(TemporaryDirectory()))
+        self.authority = Authority()
+        before = self.reactor.installNameResolver(ToLoopback())
+        self.addCleanup(self.reactor.installNameResolver, before)

@@ -6,10 +6,10 @@ from twisted.internet.defer import CancelledError
 from twisted.internet.error import DNSLookupError
 from twisted.web.iweb import IAgent
 
+from hello_service.cli.console import Console
 from hello_service.cli.escaping import escaped
 from hello_service.cli.fetch_options import Options
 from hello_service.cli.fetch_trouble import fetch_trouble
-from hello_service.cli.outlet import Console
 from hello_service.cli.redirects import (
     FOLLOWED,
     REDIRECT_LIMIT,

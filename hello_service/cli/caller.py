@@ -9,10 +9,14 @@ from twisted.internet.error import ConnectingCancelledError, ConnectionDone
 from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
 from twisted.python.failure import Failure
 
+from hello_service.cli.console import Console
 from hello_service.cli.escaping import escaped
-from hello_service.cli.outlet import Console
-from hello_service.cli.secured import HandshakeUnfinished
-from hello_service.cli.trouble import Trouble, TroubleError, connect_trouble
+from hello_service.cli.trouble import (
+    HandshakeUnfinished,
+    Trouble,
+    TroubleError,
+    connect_trouble,
+)
 from hello_service.client import HelloClient, WrongAnswer
 
 T = TypeVar("T")

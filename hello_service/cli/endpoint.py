@@ -5,7 +5,6 @@ from typing import Any
 from twisted.internet.endpoints import clientFromString
 from twisted.internet.interfaces import IStreamClientEndpoint
 
-from hello_service.cli.tls_endpoint import tls_endpoint
 from hello_service.values import BadValue
 
 _IPV6 = r"in an IPv6 address write each colon as \:, like tcp:\:\:1:9999"
@@ -24,6 +23,9 @@ def client_endpoint(reactor: Any, description: str) -> IStreamClientEndpoint:
     kind, _, rest = description.partition(":")
     match kind:
         case "tls":
+            # It takes the fetcher's TLS along, which nothing else here needs.
+            from hello_service.cli.tls_endpoint import tls_endpoint
+
             return tls_endpoint(reactor, description)
         case "ssl":
             raise BadValue("ssl: does not check whose the server is: write tls:HOST:PORT.")

@@ -77,15 +77,14 @@ def _response_trouble(error: ResponseError, place: str) -> TroubleError:
         case BodyTooLarge():
             return TroubleError(Trouble.SIZE, f"{place}: {error}: --max-size sets how many it may.")
         case MalformedResponse(wire=Wire(head=head)) if head and not head.startswith(b"HTTP/"):
-            looks = next((looks for start, looks in _STRANGERS if head.startswith(start)), "")
+            looks = [looks for start, looks in _STRANGERS if head.startswith(start)]
+            advice = f" and looks like {looks[0]}" if looks else ": check the port"
             line = escaped(head[:_BEGINNING]).partition("\n")[0]
             begin = f"'{line}'" if line else "an empty line"
-            what = (
-                f"begins with {begin} and looks like {looks}"
-                if looks
-                else f"begins with {begin}: check the port"
+            return TroubleError(
+                Trouble.PROTOCOL,
+                f"{place}: this is not HTTP: it begins with {begin}{advice}.",
             )
-            return TroubleError(Trouble.PROTOCOL, f"{place}: this is not HTTP: it {what}.")
     advice = "this is the server's fault; --trace shows what came"
     return TroubleError(Trouble.PROTOCOL, f"{place}: {_unmarked(str(error))}: {advice}.")
 

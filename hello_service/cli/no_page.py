@@ -1,7 +1,7 @@
 """Answers without a page of their own, which leave the file that is there alone."""
 
 from hello_service.cli.escaping import escaped
-from hello_service.cli.redirects import FOLLOWED, NotFollowed, target_of
+from hello_service.cli.redirects import FOLLOWED, NotFollowed, is_redirect, target_of
 from hello_service.fetch.response import RawResponse
 
 _EMPTY = {
@@ -9,11 +9,6 @@ _EMPTY = {
     205: "205 means that it is done, and that the form is to be empty again",
     304: "304 means that the page is still the one that your headers name",
 }
-
-
-def is_redirect(code: int) -> bool:
-    """Whether a status says that what was asked for is elsewhere."""
-    return 300 <= code < 400 and code != 304
 
 
 def why_no_page(url: str, response: RawResponse) -> str:

@@ -7,15 +7,17 @@ from typing import Any, cast
 from twisted.internet.defer import CancelledError
 from twisted.web.iweb import UNKNOWN_LENGTH
 
+from hello_service.cli.console import Console
 from hello_service.cli.fetch_options import Options
 from hello_service.cli.fetch_trouble import file_trouble
-from hello_service.cli.outlet import Console
+from hello_service.cli.open_stream import OpenStream
 from hello_service.cli.progress import Progress
 from hello_service.cli.receiving import Receiving
-from hello_service.cli.saving import OpenStream, Place, name_from_target, place_at
+from hello_service.cli.saving import Place, name_from_target, place_at
 from hello_service.cli.trouble import TroubleError
 from hello_service.cli.unpacking import codings_to_undo
 from hello_service.fetch.coding import BadCoding, Decoder
+from hello_service.fetch.errors import ResponseError
 from hello_service.fetch.request import parse_url
 from hello_service.fetch.response import RawResponse
 
@@ -63,25 +65,22 @@ class Page:
             progress.add,
         )
         self._response.deliver_to(receiving)
-        problem = None
         try:
-            await receiving.done
-        except Exception as error:
-            problem = error
-        progress.end()
-        match problem:
-            case None:
-                return receiving.saved
-            case CancelledError() | BrokenPipeError():
-                if left := place.give_up():
-                    hint(left)
-                raise problem
-            case OSError():
-                trouble = file_trouble(self._name, problem)
-            case _:
-                trouble = explain(problem)
-        sentence = f"{trouble.sentence} {place.give_up()}".strip()
-        raise TroubleError(trouble.trouble, sentence)
+            try:
+                await receiving.done
+            finally:
+                progress.end()
+        except (CancelledError, BrokenPipeError):
+            if left := place.give_up():
+                hint(left)
+            raise
+        except OSError as error:
+            trouble = file_trouble(self._name, error)
+        except (BadCoding, ResponseError) as error:
+            trouble = explain(error)
+        else:
+            return receiving.saved
+        raise TroubleError(trouble.trouble, f"{trouble.sentence} {place.give_up()}".strip())
 
     def _place(self) -> Place:
         if self._name == "-":

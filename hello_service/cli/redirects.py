@@ -21,6 +21,11 @@ class NotFollowed(Exception):
     """A redirect leads nowhere; the message is a sentence without capital and full stop."""
 
 
+def is_redirect(code: int) -> bool:
+    """Whether a status says that what was asked for is elsewhere."""
+    return 300 <= code < 400 and code != 304
+
+
 def target_of(url: str, code: int, locations: Sequence[bytes]) -> str:
     """Return the URL that an answer with a status from `FOLLOWED` leads to.
 

@@ -9,9 +9,9 @@ from typing import Any, NoReturn
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.task import deferLater, react
 
+from hello_service.cli.console import Console, Outlet, outlet
 from hello_service.cli.escaping import escaped
-from hello_service.cli.outlet import Console, Outlet, outlet
-from hello_service.cli.signals import Ending, die_by
+from hello_service.cli.signals import EndSignals, die_by
 from hello_service.cli.trouble import TroubleError, output_trouble
 from hello_service.values import BadValue
 
@@ -31,13 +31,13 @@ async def _run(reactor: Any, program: str, main: Main) -> NoReturn:
         return await main(reactor, console)
 
     running = Deferred.fromCoroutine(status_of(program, begin(), console.err))
-    ending = Ending(reactor, running.cancel)
-    ending.install()
-    reactor.callWhenRunning(ending.install)  # the reactor installs its own first
+    signals = EndSignals(reactor, running.cancel)
+    signals.install()
+    reactor.callWhenRunning(signals.install)  # the reactor installs its own first
     try:
         status = await running
     except CancelledError:
-        die_by(ending.number)
+        die_by(signals.number)
     if reactor.threadpool and reactor.threadpool.working:  # pragma: no cover: it ends at once
         # A look-up of a name, which cannot be cancelled, would be waited for.
         os._exit(status)

@@ -3,13 +3,14 @@
 import errno
 import fcntl
 import os
-import select
 import stat
 import sys
 from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO, Protocol
 from urllib.parse import unquote
+
+from hello_service.cli.open_stream import OpenStream
 
 NAME_LIMIT = 200
 """Bytes of a name taken from a URL: file systems take 255, and C{.part} has to fit."""
@@ -105,49 +106,6 @@ def _empty(path: Path) -> BinaryIO:
             raise OSError(errno.EBUSY, "another process writes it", str(path)) from None
         raise
     return file
-
-
-class OpenStream:
-    """A stream, a device or a pipe, which is written to only while it has room.
-
-    Other processes may share the descriptor, so its blocking mode stays as it is. Where the system
-    gives no second descriptor that never waits, a write may still wait a little.
-
-    @param close: whether to close the descriptor at the end.
-    """
-
-    def __init__(self, descriptor: int, close: bool) -> None:
-        self._most = sys.maxsize
-        mode = os.fstat(descriptor).st_mode
-        if os.get_blocking(descriptor) and not (stat.S_ISREG(mode) or stat.S_ISBLK(mode)):
-            try:  # Linux has another one for us, that does not wait
-                flags = os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY
-                descriptor, close = os.open(f"/proc/self/fd/{descriptor}", flags), True
-            except OSError:
-                # A pipe that has room at all takes as much as this without waiting (POSIX).
-                self._most = select.PIPE_BUF
-        self._descriptor = descriptor
-        self._close = close
-        self._poll = select.poll()
-        self._poll.register(descriptor, select.POLLOUT)
-
-    def fileno(self) -> int:
-        return self._descriptor
-
-    def write(self, data: bytes | memoryview) -> int:
-        with suppress(BlockingIOError):
-            if self._poll.poll(0):
-                return os.write(self._descriptor, data[: self._most])
-        return 0
-
-    def keep(self) -> None:
-        if self._close:
-            os.close(self._descriptor)
-
-    def give_up(self) -> str:
-        with suppress(OSError):  # what does not get there is why it is given up
-            self.keep()
-        return ""
 
 
 def place_at(path: Path) -> Place:

@@ -2,9 +2,8 @@
 
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING
 
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import wrapClientTLS
 from twisted.internet.error import ConnectionClosed, ConnectionLost
 from twisted.internet.interfaces import (
@@ -18,27 +17,9 @@ from twisted.internet.protocol import Factory, Protocol, connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from hello_service.cli.trouble import Trouble, TroubleError
-
-if TYPE_CHECKING:
-    from hello_service.fetch.errors import ResponseError
-    from hello_service.fetch.tls import Handshake
-
-
-class HandshakeUnfinished(CancelledError):
-    """The attempt was given up during the TLS handshake."""
-
-    def __init__(self, place: str) -> None:
-        super().__init__(place)
-        self._place = place
-
-    def timed_out(self, seconds: float) -> TroubleError:
-        """Put into words that it took too long."""
-        return TroubleError(
-            Trouble.TIMEOUT,
-            f"{self._place} did not finish the TLS handshake within {seconds:g} seconds: look into"
-            " its log, or give it more with --timeout.",
-        )
+from hello_service.cli.trouble import HandshakeUnfinished, Trouble, TroubleError
+from hello_service.fetch.errors import ResponseError, TLSFailed
+from hello_service.fetch.tls import Handshake
 
 
 @implementer(IStreamClientEndpoint)
@@ -50,7 +31,7 @@ class SecuredEndpoint:
     """
 
     def __init__(
-        self, place: str, below: IStreamClientEndpoint, handshake: "Callable[[], Handshake]"
+        self, place: str, below: IStreamClientEndpoint, handshake: Callable[[], Handshake]
     ) -> None:
         """
         @param place: how the server is named in messages.
@@ -75,7 +56,7 @@ class _Securing(Protocol):
 
     transport: ITCPTransport
 
-    def __init__(self, place: str, handshake: "Handshake", factory: IProtocolFactory) -> None:
+    def __init__(self, place: str, handshake: Handshake, factory: IProtocolFactory) -> None:
         self.done: Deferred[IProtocol] = Deferred(self._cancelled)
         self._place = place
         self._handshake = handshake
@@ -117,8 +98,6 @@ class _Securing(Protocol):
             self.done.errback(reason)
 
     def _go_on(self, step: Callable[[], None]) -> bool:
-        from hello_service.fetch.errors import TLSFailed
-
         try:
             step()
         except TLSFailed as error:
@@ -127,9 +106,7 @@ class _Securing(Protocol):
             return False
         return True
 
-    def _trouble(self, error: "ResponseError") -> TroubleError:
-        from hello_service.fetch.errors import TLSFailed
-
+    def _trouble(self, error: ResponseError) -> TroubleError:
         if isinstance(error, TLSFailed):
             return TroubleError(Trouble.TLS, f"{self._place}: {error}.")
         return TroubleError(

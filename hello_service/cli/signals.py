@@ -17,7 +17,7 @@ def die_by(number: int) -> NoReturn:
     sys.exit(128 + number)  # it is blocked
 
 
-class Ending:
+class EndSignals:
     """Cancels what runs when SIGINT or SIGTERM comes; one that the parent ignores stays ignored.
 
     @ivar number: the signal that came last.

@@ -1,7 +1,7 @@
 """The endpoint C{tls:HOST:PORT} of hello-client, with the checks and the words of https.
 
 It takes the place of Twisted's, which accepts a certificate whose names it cannot read, and which
-is connected before the handshake. The fetcher is not imported before TLS is asked for.
+is connected before the handshake.
 """
 
 import re
@@ -14,6 +14,9 @@ from twisted.internet.interfaces import IStreamClientEndpoint
 
 from hello_service.cli.secured import SecuredEndpoint
 from hello_service.cli.trouble import Trouble, TroubleError
+from hello_service.fetch.request import InvalidRequest, NoTLS, ascii_name
+from hello_service.fetch.tls import OwnHandshake, tls_host
+from hello_service.fetch.tls_words import Advice
 from hello_service.values import BadValue, positive_seconds
 
 _PARTS = ("host", "port", "timeout", "bindAddress", "certificate", "privateKey", "trustRoots",
@@ -27,23 +30,21 @@ def tls_endpoint(reactor: Any, description: str) -> IStreamClientEndpoint:
     @raises BadValue: if it describes none, or names a file that is not as it should be.
     @raises TroubleError: if no certificate can be for that host, or the extra is not installed.
     """
-    from hello_service.fetch.request import NoTLS
-    from hello_service.fetch.tls import OwnHandshake, tls_host
-    from hello_service.fetch.tls_words import Advice
-
     advice = Advice(
         f"leave TLS out, with tcp: in place of {description.partition(':')[0]}:",
         "add certificate=FILE and privateKey=FILE to the endpoint",
     )
     try:
         given = _parts(description)
-        host = _ascii(given["host"])
+        host = ascii_name(given["host"])
         below = _below(reactor, host, given)
         handshake = partial(OwnHandshake, tls_host(host), advice, given.get("trustRoots"))
         handshake()  # can there be TLS at all?
         handshake = partial(handshake, **_trust(given), **_own(given))
     except NoTLS as error:
         raise TroubleError(Trouble.TLS, f"{error}.") from None
+    except InvalidRequest:
+        raise _bad(description, f"{given['host']!r} is not a host name") from None
     except KeyError as error:
         raise _bad(description, f"it has no {error.args[0]}") from None
     except OSError as error:
@@ -61,7 +62,7 @@ def _bad(description: str, why: str) -> BadValue:
 def _parts(description: str) -> dict[str, str]:
     r"""Take a description apart at its colons and C{=}, but for those after C{\}."""
     given: dict[str, str] = {}
-    _, *fields = re.split(r"(?<!\\):", description)
+    _, *fields = re.findall(r"(?:^|:)((?:[^\\:]|\\.?)*)", description, re.DOTALL)
     if len(fields) > len(_PARTS):
         raise ValueError("it has too many parts, put \\ before a colon within one")
     for name, field in zip(_PARTS, fields, strict=False):
@@ -71,17 +72,6 @@ def _parts(description: str) -> dict[str, str]:
             raise ValueError(f"{key!r} is none of {', '.join(_PARTS)}")
         given[key] = re.sub(r"\\(.)", r"\1", value, flags=re.DOTALL)
     return {key: value for key, value in given.items() if value}
-
-
-def _ascii(host: str) -> str:
-    if host.isascii():
-        return host
-    import idna
-
-    try:
-        return idna.encode(host, uts46=True).decode()
-    except idna.IDNAError:
-        raise ValueError(f"{host!r} is not a host name") from None
 
 
 def _below(reactor: Any, host: str, given: dict[str, str]) -> IStreamClientEndpoint:

@@ -44,6 +44,22 @@ class TroubleError(Exception):
         self.sentence = sentence
 
 
+class HandshakeUnfinished(defer.CancelledError):
+    """The attempt was given up during the TLS handshake."""
+
+    def __init__(self, place: str) -> None:
+        super().__init__(place)
+        self._place = place
+
+    def timed_out(self, seconds: float) -> TroubleError:
+        """Put into words that it took too long."""
+        return TroubleError(
+            Trouble.TIMEOUT,
+            f"{self._place} did not finish the TLS handshake within {seconds:g} seconds: look into"
+            " its log, or give it more with --timeout.",
+        )
+
+
 def output_trouble(error: OSError) -> TroubleError:
     """Put into words that standard output or standard error cannot be written."""
     return TroubleError(

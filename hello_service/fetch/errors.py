@@ -139,6 +139,9 @@ class ConnectTimeout(ResponseError, TimeoutError):
 class Abandoned(ResponseError):
     """The consumer of the body gave it up."""
 
+    def __init__(self) -> None:
+        super().__init__("the rest of the body was not wanted")
+
 
 class TLSFailed(ResponseError):
     """There is no TLS with the host: the message says why, and what to do next."""

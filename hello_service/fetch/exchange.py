@@ -87,7 +87,7 @@ class Exchange(Protocol):
         """
         @param tls: the handshake that must succeed before anything is sent, for https.
         """
-        self.answer: Deferred[IResponse] = Deferred(lambda _: self._cancelled())
+        self.answer: Deferred[IResponse] = Deferred(lambda _: self._close(abort=True))
         self._reactor = reactor
         self._settings = settings
         self._request = request
@@ -186,7 +186,7 @@ class Exchange(Protocol):
         self._stop_timer()
         self._settings.observer.lost(reason)
         if self._abandoned:
-            self._end(Abandoned("the rest of the body was not wanted"))
+            self._end(Abandoned())
         if self._over:
             return
         error = None
@@ -201,16 +201,16 @@ class Exchange(Protocol):
         """Read nothing more for now."""
         if not (self._paused or self._over):
             self._paused = True
-            self._settings.observer.paused()
             self.transport.pauseProducing()  # type: ignore[attr-defined]
+            self._settings.observer.paused()  # which may resume it at once
 
     def resume(self) -> None:
         """Read again."""
         if self._paused and not self._over:
             self._paused = False
             self._heard = self._reactor.seconds()
-            self._settings.observer.resumed()
             self.transport.resumeProducing()  # type: ignore[attr-defined]
+            self._settings.observer.resumed()
 
     def abort(self) -> None:
         """Give the response up; it hears of its end when the connection is gone."""
@@ -276,9 +276,6 @@ class Exchange(Protocol):
     def _stop_timer(self) -> None:
         if self._timer and self._timer.active():
             self._timer.cancel()
-
-    def _cancelled(self) -> None:
-        self._close(abort=True)
 
     def _resolved(self) -> None:
         self._wire.times.resolved = self._settings.monotonic()

@@ -91,14 +91,23 @@ def parse_url(url: str) -> Place:
     return Place(scheme, host, port, shown, target if target[:1] == "/" else f"/{target}")
 
 
-def _name(name: str) -> str:
-    if not name.isascii():
-        import idna
+def ascii_name(name: str) -> str:
+    """Return a host's name in ASCII, as IDNA has it.
 
-        try:
-            name = idna.encode(name, uts46=True).decode()
-        except idna.IDNAError:
-            raise InvalidRequest(f"{name!r} is not a host name: check its spelling") from None
+    @raises InvalidRequest: if it cannot be written so.
+    """
+    if name.isascii():
+        return name
+    import idna
+
+    try:
+        return idna.encode(name, uts46=True).decode()
+    except idna.IDNAError:
+        raise InvalidRequest(f"{name!r} is not a host name: check its spelling") from None
+
+
+def _name(name: str) -> str:
+    name = ascii_name(name)
     if not _NAME.fullmatch(name):
         raise InvalidRequest(f"{name!r} is not a host name: check its spelling")
     return name

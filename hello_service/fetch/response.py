@@ -182,7 +182,7 @@ class RawResponse:
             self._connection.abort()
             return
         if cut and self._error is None:
-            self._error = Abandoned("the rest of the body was not wanted")
+            self._error = Abandoned()
         self.deliver_pending()
 
     def getPeer(self) -> IAddress | None:

@@ -4,9 +4,7 @@ Twisted's own check of the host's name (C{optionsForClientTLS}) accepts a certif
 cannot be read at all, so the name is checked here, after the handshake and before anything is sent.
 """
 
-from functools import partial
 from typing import TYPE_CHECKING, Any, cast
-from weakref import proxy
 
 from twisted.internet.error import ConnectionClosed
 from twisted.internet.interfaces import IOpenSSLClientConnectionCreator, ISSLTransport
@@ -100,7 +98,7 @@ class Handshake:
         except Exception as error:
             self._fault = error
             connection = SSL.Connection(SSL.Context(SSL.TLS_CLIENT_METHOD))
-        shake_hands = partial(type(connection).do_handshake, proxy(connection))
+        shake_hands = connection.do_handshake
 
         def do_handshake() -> None:
             try:
@@ -112,8 +110,9 @@ class Handshake:
         return connection
 
     def raise_fault(self) -> None:
-        """
-        @raises TLSFailed: if the creator could make no connection.
+        """Raise why the creator could make no connection, if so.
+
+        @raises TLSFailed: with the creator's own error as its cause.
         """
         if self._fault:
             raise TLSFailed(

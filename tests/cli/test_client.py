@@ -17,7 +17,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from hello_service.cli.client import MISSING, greet
 from hello_service.cli.client_options import parse_options
-from hello_service.cli.outlet import Console, Outlet
+from hello_service.cli.console import Console, Outlet
 from hello_service.cli.trouble import Trouble, TroubleError
 from hello_service.server import HelloFactory
 from hello_service.values import BadValue

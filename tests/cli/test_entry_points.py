@@ -16,6 +16,22 @@ CONVERSATION = "Welcome!\nHello, Michael!\nHello, Tracy!\nHello, Sarah!\n"
 
 
 class HelloClientTests(ProcessTestCase):
+    def greeted(self, *arguments: str) -> subprocess.Popen[str]:
+        """Start a client that ends with the test at the latest; wait until it is greeted."""
+        client = self.enterContext(
+            subprocess.Popen(
+                [program("hello-client"), *arguments],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+        )
+        self.addCleanup(client.kill)
+        assert client.stdout is not None
+        self.assertEqual(client.stdout.readline(), "Welcome!\n")
+        return client
+
     def test_prints_the_conversation(self) -> None:
         port = self.daemon().port()
         client = run("hello-client", f"--port={port}")
@@ -78,32 +94,16 @@ class HelloClientTests(ProcessTestCase):
         self.assertRegex(client.stderr, r"\Ahello-client: TIMEOUT: .* the greeting: .*\.\n\Z")
 
     def test_ctrl_c(self) -> None:
-        self.heed_ctrl_c()
         port = self.daemon("--port=0", "--delay=3600").port()
-        client = subprocess.Popen(
-            [program("hello-client"), f"--port={port}"],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        with client:
-            assert client.stdout is not None
-            self.assertEqual(client.stdout.readline(), "Welcome!\n")
-            client.send_signal(signal.SIGINT)
-            output, errors = client.communicate(timeout=PATIENCE)
+        client = self.greeted(f"--port={port}")
+        client.send_signal(signal.SIGINT)
+        output, errors = client.communicate(timeout=PATIENCE)
         self.assertEqual((client.returncode, output, errors), (-signal.SIGINT, "", ""))
 
     def test_a_broken_pipe_ends_quietly(self) -> None:
         port = self.daemon().port()
-        client = subprocess.Popen(
-            [program("hello-client"), f"--port={port}", "-"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+        client = self.greeted(f"--port={port}", "-")
         assert client.stdout is not None
-        self.assertEqual(client.stdout.readline(), "Welcome!\n")
         client.stdout.close()
         client.stdout = None
         _, errors = client.communicate("Tracy\nSarah\n", timeout=PATIENCE)
@@ -134,7 +134,6 @@ class HelloClientTests(ProcessTestCase):
                 self.assertEqual(shell.stderr, "")
 
     def test_the_output_of_a_reader_that_sleeps(self) -> None:
-        self.heed_ctrl_c()
         daemon = self.daemon()
         for count, waits in ((1, True), (2, False)):
             read, write = full_pipe()
@@ -154,28 +153,18 @@ class HelloClientTests(ProcessTestCase):
             self.assertEqual((client.returncode, errors), (-signal.SIGINT, ""))
 
     def test_two_ctrl_c_at_once(self) -> None:
-        self.heed_ctrl_c()
         port = self.daemon("--port=0", "--delay=3600").port()
-        client = subprocess.Popen(
-            [program("hello-client"), f"--port={port}"],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        with client:
-            assert client.stdout is not None
-            self.assertEqual(client.stdout.readline(), "Welcome!\n")
-            client.send_signal(signal.SIGSTOP)
-            for _ in range(2):
-                client.send_signal(signal.SIGINT)
-                client.send_signal(signal.SIGTERM)
-            client.send_signal(signal.SIGCONT)
-            _, errors = client.communicate(timeout=PATIENCE)
+        client = self.greeted(f"--port={port}")
+        client.send_signal(signal.SIGSTOP)
+        for _ in range(2):
+            client.send_signal(signal.SIGINT)
+            client.send_signal(signal.SIGTERM)
+        client.send_signal(signal.SIGCONT)
+        _, errors = client.communicate(timeout=PATIENCE)
         self.assertIn(client.returncode, (-signal.SIGINT, -signal.SIGTERM))
         self.assertEqual(errors, "")
 
     def test_ctrl_c_ends_a_loop_of_the_shell(self) -> None:
-        self.heed_ctrl_c()
         port = self.daemon("--port=0", "--delay=3600").port()
         loop = f"for turn in 1 2; do {in_shell('hello-client')} --port={port}; done; echo on"
         shell = subprocess.Popen(
@@ -192,29 +181,16 @@ class HelloClientTests(ProcessTestCase):
         port = self.daemon("--port=0", "--delay=0.01").port()
         before = signal.signal(signal.SIGINT, signal.SIG_IGN)
         self.addCleanup(signal.signal, signal.SIGINT, before)
-        client = subprocess.Popen(
-            [program("hello-client"), f"--port={port}", "-"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        with client:
-            assert client.stdout is not None
-            self.assertEqual(client.stdout.readline(), "Welcome!\n")
-            client.send_signal(signal.SIGINT)
-            output, _ = client.communicate("Tracy\n", timeout=PATIENCE)
+        client = self.greeted(f"--port={port}", "-")
+        client.send_signal(signal.SIGINT)
+        output, _ = client.communicate("Tracy\n", timeout=PATIENCE)
         self.assertEqual((client.returncode, output), (0, "Hello, Tracy!\n"))
 
     def test_sigterm(self) -> None:
         port = self.daemon("--port=0", "--delay=3600").port()
-        client = subprocess.Popen(
-            [program("hello-client"), f"--port={port}"], stdout=subprocess.PIPE, text=True
-        )
-        with client:
-            assert client.stdout is not None
-            self.assertEqual(client.stdout.readline(), "Welcome!\n")
-            client.terminate()
-            self.assertEqual(client.wait(PATIENCE), -signal.SIGTERM)
+        client = self.greeted(f"--port={port}")
+        client.terminate()
+        self.assertEqual(client.wait(PATIENCE), -signal.SIGTERM)
 
     def test_few_descriptors(self) -> None:
         for command in ("hello-client", "hello-fetch http://127.0.0.1:1/"):

@@ -19,9 +19,9 @@ from twisted.internet.error import ConnectionLost, ConnectionRefusedError, NoRou
 from twisted.python.failure import Failure
 
 from hello_service.cli import page
+from hello_service.cli.console import Console, Outlet
 from hello_service.cli.fetch import Command
 from hello_service.cli.fetch_options import Options, parse_options
-from hello_service.cli.outlet import Console, Outlet
 from hello_service.cli.progress import PATIENCE
 from hello_service.cli.receiving import HELD, TURN
 from hello_service.cli.redirects import FOLLOWED, REDIRECT_LIMIT

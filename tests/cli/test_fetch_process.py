@@ -139,7 +139,6 @@ class HelloFetchTests(ProcessTestCase):
 
     def test_interrupted_in_a_lookup(self) -> None:
         """Ctrl+C does not wait for a name server."""
-        self.heed_ctrl_c()
         slow = (
             "import os, socket, sys, threading\n"
             "def forever(*_, **__):\n"
@@ -208,7 +207,6 @@ class HelloFetchTests(ProcessTestCase):
 
     def test_interrupted_at_a_full_pipe(self) -> None:
         """Ctrl+C waits for no reader."""
-        self.heed_ctrl_c()
         process = subprocess.Popen(
             [program("hello-fetch"), "--trace", "-o", "-", self.url],
             stdout=subprocess.PIPE,
@@ -241,7 +239,6 @@ class HelloFetchTests(ProcessTestCase):
 
     def test_interrupted_at_a_head_that_nobody_reads(self) -> None:
         """Ctrl+C waits for no reader of the head, either."""
-        self.heed_ctrl_c()
         for waits in (True, False):
             read, write = full_pipe()
             self.addCleanup(os.close, read)
@@ -268,7 +265,6 @@ class HelloFetchTests(ProcessTestCase):
 
     def test_interrupted(self) -> None:
         """Ctrl+C ends it, and says what is left."""
-        self.heed_ctrl_c()
         process = subprocess.Popen(
             [program("hello-fetch"), "--trace", f"{self.url}/slow"],
             cwd=self.folder,

@@ -1,133 +1,18 @@
-"""Tests of L{hello_service.cli.saving}, L{hello_service.cli.showing} and what decodes."""
+"""Tests of L{hello_service.cli.saving}."""
 
 import errno
 import fcntl
-import gzip
 import os
 import resource
 import stat
-import zlib
 from pathlib import Path
-from socket import socketpair
 from tempfile import TemporaryDirectory
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from hello_service.cli.saving import NAME_LIMIT, NewFile, OpenStream, name_from_target, place_at
-from hello_service.fetch.coding import PIECE, BadCoding, Decoder, known_codings
-from tests.splits import splits
-
-PAGE = b"hello " * 9
-
-
-def raw_deflate(data: bytes) -> bytes:
-    compressor = zlib.compressobj(wbits=-15)
-    return compressor.compress(data) + compressor.flush()
-
-
-def decoded(codings: list[str], pieces: list[bytes]) -> bytes:
-    decoder = Decoder(codings)
-    page = b"".join([piece for data in pieces for piece in decoder.feed(data)])
-    decoder.end()
-    return page
-
-
-class CodingTests(SynchronousTestCase):
-    """What codings stand for, however the body is cut."""
-
-    def assert_page(self, codings: list[str], body: bytes, page: bytes = PAGE) -> None:
-        for pieces in splits(body):
-            self.assertEqual(decoded(codings, pieces), page)
-
-    def assert_bad(self, codings: list[str], body: bytes) -> None:
-        for pieces in splits(body):
-            self.assertRaises(BadCoding, decoded, codings, pieces)
-
-    def test_none(self) -> None:
-        """Without a coding, the body is the page."""
-        self.assert_page([], PAGE)
-
-    def test_gzip(self) -> None:
-        """gzip may have several members, and what is no member behind them."""
-        self.assert_page(["gzip"], gzip.compress(PAGE))
-        self.assert_page(["gzip"], gzip.compress(PAGE[:9]) + gzip.compress(PAGE[9:]))
-        self.assert_page(["gzip"], gzip.compress(PAGE) + b"\0\0\0")
-
-    def test_pieces(self) -> None:
-        """No byte is lost where the page fills the last piece."""
-        for length in range(PIECE - 40, PIECE + 600, 7):
-            page = b"a" * length
-            coder = zlib.compressobj(9, wbits=-15)
-            body = coder.compress(page) + coder.flush()
-            self.assertEqual(decoded(["deflate"], [body]), page)
-            self.assertEqual(decoded(["gzip"], [gzip.compress(page)]), page)
-
-    def test_limit(self) -> None:
-        """Few bytes cannot be many codings of many bytes."""
-        self.assert_page(["gzip"] * 2, gzip.compress(gzip.compress(PAGE)))
-        self.assertRaises(BadCoding, Decoder, ["gzip"] * 6)
-
-    def test_deflate(self) -> None:
-        """deflate comes with the wrapper of zlib and without."""
-        self.assert_page(["deflate"], zlib.compress(PAGE))
-        self.assert_page(["deflate"], raw_deflate(PAGE))
-        self.assert_page(["deflate"], zlib.compress(PAGE) + b"more")
-
-    def test_both(self) -> None:
-        """Codings are undone in the other order."""
-        self.assert_page(["deflate", "gzip"], gzip.compress(zlib.compress(PAGE)))
-
-    def test_empty(self) -> None:
-        """Nothing at all is an empty page: servers say gzip of an answer to HEAD, too."""
-        self.assertEqual(decoded(["gzip"], []), b"")
-
-    def test_bad(self) -> None:
-        """What is not in its coding is found out."""
-        self.assert_bad(["gzip"], PAGE)
-        self.assert_bad(["deflate"], b"\xff" + PAGE)
-        self.assert_bad(["gzip"], gzip.compress(PAGE)[:-5] + b"wrong")
-
-    def test_cut(self) -> None:
-        """A coding that ends too early is found out."""
-        self.assert_bad(["gzip"], gzip.compress(PAGE)[:-1])
-        self.assert_bad(["deflate"], zlib.compress(PAGE)[:-1])
-        self.assert_bad(["gzip"], gzip.compress(PAGE) + gzip.compress(PAGE)[:5])
-
-    def test_bomb(self) -> None:
-        """Few bytes that stand for many come out in pieces."""
-        pieces = list(Decoder(["gzip"]).feed(gzip.compress(bytes(9 * PIECE))))
-        self.assertLessEqual(max(map(len, pieces)), PIECE)
-        self.assertEqual(sum(map(len, pieces)), 9 * PIECE)
-
-    def test_empty_members(self) -> None:
-        """Many members that stand for nothing do not keep the caller from other work."""
-        body = gzip.compress(gzip.compress(b"") * 99)
-        self.assertEqual(set(Decoder(["gzip"] * 2).feed(body)), {b""})
-        self.assertGreaterEqual(len(list(Decoder(["gzip"] * 2).feed(body))), 99)
-
-    def test_names(self) -> None:
-        """Names have no case and old forms; unknown ones are not undone."""
-        for header, codings in (
-            ("", []),
-            ("identity", []),
-            ("GZip", ["gzip"]),
-            ("x-gzip", ["gzip"]),
-            ("deflate , gzip", ["deflate", "gzip"]),
-            ("br", None),
-            ("gzip, br", None),
-        ):
-            self.assertEqual(known_codings(header), codings)
-
-    @given(st.binary(max_size=60), st.sampled_from(["gzip", "deflate"]))
-    @settings(deadline=None)
-    def test_any(self, body: bytes, coding: str) -> None:
-        """Any body is a page or is refused."""
-        try:
-            decoded([coding], [body])
-        except BadCoding as error:
-            self.assertIn(coding, str(error))
+from hello_service.cli.saving import NAME_LIMIT, NewFile, name_from_target, place_at
 
 
 class NameTests(SynchronousTestCase):
@@ -327,48 +212,6 @@ class PlaceTests(SynchronousTestCase):
         place.keep()
         self.assertEqual(os.read(reader, 9), b"hello")
         self.assertTrue(stat.S_ISFIFO(self.path.stat().st_mode))
-
-    def test_stream(self) -> None:
-        """A stream that is not ours stays open, whatever comes."""
-        with self.path.open("wb") as stream:
-            place = OpenStream(stream.fileno(), close=False)
-            self.assertEqual(place.write(b"hello" * 9999), 9999 * 5)
-            self.assertEqual(place.give_up(), "")
-            stream.write(b"!")
-        self.assertEqual(self.path.read_bytes(), b"hello" * 9999 + b"!")
-
-    def test_full_pipe(self) -> None:
-        """A pipe takes what it has room for, and is never waited for; nor is a socket."""
-        one, other = socketpair()
-        for stream, blocking in (
-            (os.pipe(), True),
-            (os.pipe(), False),
-            ((one.detach(), other.detach()), True),
-        ):
-            reader, writer = stream
-            self.addCleanup(os.close, reader)
-            self.addCleanup(os.close, writer)
-            os.set_blocking(writer, blocking)
-            place = OpenStream(writer, close=False)
-            taken = 0
-            while count := place.write(bytes(100_000)):
-                taken += count
-            self.assertEqual(place.write(b"hello"), 0)
-            while taken > 0:
-                taken -= len(os.read(reader, taken))
-            self.assertEqual(place.write(b"hello"), 5)
-            self.assertEqual(os.read(reader, 9), b"hello")
-            place.keep()
-            self.assertEqual(os.get_blocking(writer), blocking)
-
-    def test_broken_pipe(self) -> None:
-        """A pipe that nobody reads says so."""
-        reader, writer = os.pipe()
-        os.close(reader)
-        self.addCleanup(os.close, writer)
-        place = OpenStream(writer, close=False)
-        self.assertRaises(BrokenPipeError, place.write, b"hello")
-        self.assertEqual(place.give_up(), "")
 
     def test_link_to_a_pipe(self) -> None:
         """A pipe is written to by whatever name, as by /dev/stdout."""

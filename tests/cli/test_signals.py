@@ -10,8 +10,8 @@ from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 
 from hello_service.cli import run
-from hello_service.cli.outlet import Console, Outlet
-from hello_service.cli.signals import Ending, die_by
+from hello_service.cli.console import Console, Outlet
+from hello_service.cli.signals import EndSignals, die_by
 from hello_service.cli.trouble import Trouble, TroubleError
 from hello_service.values import BadValue
 
@@ -27,14 +27,14 @@ class Reactor(MemoryReactorClock):
         self.callLater(0, callable, *args, **kwargs)
 
 
-class EndingTests(SynchronousTestCase):
+class EndSignalsTests(SynchronousTestCase):
     """Signals on their way to a command."""
 
     def setUp(self) -> None:
         self.reactor: Any = Reactor()
         self.cancelled = 0
         self.addCleanup(signal.signal, HARMLESS, signal.getsignal(HARMLESS))
-        self.patch(Ending, "NUMBERS", (HARMLESS,))
+        self.patch(EndSignals, "NUMBERS", (HARMLESS,))
 
     def cancel(self) -> None:
         self.cancelled += 1
@@ -48,19 +48,19 @@ class EndingTests(SynchronousTestCase):
 
     def test_caught(self) -> None:
         """A signal cancels, and so does the next."""
-        ending = Ending(self.reactor, self.cancel)
-        ending.install()
+        signals = EndSignals(self.reactor, self.cancel)
+        signals.install()
         for count in (1, 2):
             os.kill(os.getpid(), HARMLESS)
             self.reactor.advance(0)
-            self.assertEqual((self.cancelled, ending.number), (count, HARMLESS))
+            self.assertEqual((self.cancelled, signals.number), (count, HARMLESS))
 
     def test_ignored(self) -> None:
         """What the parent ignores stays ignored, whoever handles it meanwhile."""
         signal.signal(HARMLESS, signal.SIG_IGN)
-        ending = Ending(self.reactor, self.cancel)
+        signals = EndSignals(self.reactor, self.cancel)
         signal.signal(HARMLESS, lambda *_: self.cancel())
-        ending.install()
+        signals.install()
         os.kill(os.getpid(), HARMLESS)
         self.reactor.advance(0)
         self.assertEqual(self.cancelled, 0)

@@ -2,8 +2,7 @@
 
 import sys
 from ipaddress import ip_address
-from pathlib import Path
-from tempfile import TemporaryDirectory, TemporaryFile
+from tempfile import TemporaryFile
 from typing import Any, cast
 
 from cryptography import x509
@@ -14,40 +13,32 @@ from twisted.internet.error import ConnectingCancelledError
 from twisted.internet.interfaces import IHandshakeListener
 from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.testing import MemoryReactorClock
-from twisted.trial.unittest import SynchronousTestCase, TestCase
+from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
 from hello_service.cli.client import greet
 from hello_service.cli.client_options import parse_options
-from hello_service.cli.outlet import Console, Outlet
+from hello_service.cli.console import Console, Outlet
 from hello_service.cli.secured import SecuredEndpoint
 from hello_service.cli.tls_endpoint import tls_endpoint
 from hello_service.cli.trouble import Trouble, TroubleError
 from hello_service.fetch.tls import Handshake
 from hello_service.server import HelloFactory
 from hello_service.values import BadValue
-from tests.certificates import Authority, dns, issue
-from tests.fetch.test_tls import Plain
-from tests.processes import PATIENCE, run
-from tests.tls_servers import TLSServer, lead_all_names_here
+from tests.certificates import dns, issue
+from tests.processes import run, trial_on_uvloop
+from tests.tls_servers import Plain, TLSServer, TLSTestCase
 
 SILENT = Console(Outlet(None, None), Outlet(None, None))
 
 
-class EndpointTestCase(TestCase):
-    """Servers on loopback that are trusted by the folder C{trustRoots}."""
-
-    timeout = 4 * PATIENCE
+class EndpointTestCase(TLSTestCase):
+    """Servers that are trusted by the folder C{trustRoots}."""
 
     def setUp(self) -> None:
-        from twisted.internet import reactor
-
-        self.reactor: Any = reactor
-        self.folder = Path(self.enterContext(TemporaryDirectory()))
-        self.authority = Authority()
+        super().setUp()
         (self.folder / "authority.pem").write_bytes(self.authority.pem)
         (self.folder / "README").write_text("not looked at")
-        lead_all_names_here(self)
 
     def serve(self, *names: x509.GeneralName, **more: Any) -> TLSServer:
         """Serve hello with a certificate that is trusted."""
@@ -217,6 +208,8 @@ class DescriptionTests(EndpointTestCase):
             ([""], "it has no host"),
             (["h"], "it has no port"),
             (["h", "x"], "'x' is not a port"),
+            (["h\\\\", "x"], "'x' is not a port"),
+            (["h", "1\\"], "'1\\\\' is not a port"),
             (["2001:db8::1", "9999"], "put \\ before each colon of an IPv6 address"),
             (["h", "1", "0"], "'0' is not a number of seconds above 0"),
             (["h", "1", "color=red"], "'color' is none of host, port"),
@@ -317,9 +310,5 @@ class ProcessTests(SynchronousTestCase):
     def test_on_uvloop(self) -> None:
         """The tests of this file with servers, on the reactor of uvloop."""
         cases = [f"{__name__}.{name}" for name in ("ServerTests", "HandshakeTests")]
-        with TemporaryDirectory() as folder:
-            done = run(
-                "python", "-m", "twisted.trial", "--reactor=uvloop", f"--temp-directory={folder}/t",
-                *cases, cwd=Path(__file__).parent.parent.parent, timeout=4 * PATIENCE,
-            )  # fmt: skip
+        done = trial_on_uvloop(*cases)
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)

@@ -3,11 +3,14 @@
 import gzip
 import zlib
 
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from hello_service.fetch.coding import PIECE, BadCoding, Decoder, Inflate
+from hello_service.fetch.coding import PIECE, BadCoding, Decoder, Inflate, known_codings
 from tests.splits import splits
 
+SHORT = b"hello " * 9
 PAGE = bytes(range(256)) * 8
 LONG = bytes(number * number % 251 for number in range(300_000))
 
@@ -29,6 +32,81 @@ def undone(codings: list[str], pieces: list[bytes]) -> tuple[bytes, str]:
 def wrong_checksum(page: bytes) -> bytes:
     body = gzip.compress(page)
     return body[:-8] + bytes(byte ^ 0xFF for byte in body[-8:-4]) + body[-4:]
+
+
+class CodingTests(SynchronousTestCase):
+    """What codings stand for, however the body is cut."""
+
+    def assert_page(self, codings: list[str], body: bytes) -> None:
+        for pieces in splits(body):
+            self.assertEqual(undone(codings, pieces), (SHORT, ""))
+
+    def assert_bad(self, codings: list[str], body: bytes) -> None:
+        for pieces in splits(body):
+            self.assertIn(codings[0], undone(codings, pieces)[1])
+
+    def test_none(self) -> None:
+        """Without a coding, the body is the page."""
+        self.assert_page([], SHORT)
+
+    def test_gzip(self) -> None:
+        """gzip may have several members, and what is no member behind them."""
+        self.assert_page(["gzip"], gzip.compress(SHORT))
+        self.assert_page(["gzip"], gzip.compress(SHORT[:9]) + gzip.compress(SHORT[9:]))
+        self.assert_page(["gzip"], gzip.compress(SHORT) + b"\0\0\0")
+
+    def test_limit(self) -> None:
+        """Few bytes cannot be many codings of many bytes."""
+        self.assert_page(["gzip"] * 2, gzip.compress(gzip.compress(SHORT)))
+        self.assertRaises(BadCoding, Decoder, ["gzip"] * 6)
+
+    def test_deflate(self) -> None:
+        """deflate comes with the wrapper of zlib and without."""
+        coder = zlib.compressobj(wbits=-15)
+        self.assert_page(["deflate"], zlib.compress(SHORT))
+        self.assert_page(["deflate"], coder.compress(SHORT) + coder.flush())
+        self.assert_page(["deflate"], zlib.compress(SHORT) + b"more")
+
+    def test_both(self) -> None:
+        """Codings are undone in the other order."""
+        self.assert_page(["deflate", "gzip"], gzip.compress(zlib.compress(SHORT)))
+
+    def test_empty(self) -> None:
+        """Nothing at all is an empty page: servers say gzip of an answer to HEAD, too."""
+        self.assertEqual(undone(["gzip"], []), (b"", ""))
+
+    def test_bad(self) -> None:
+        """What is not in its coding is found out."""
+        self.assert_bad(["gzip"], SHORT)
+        self.assert_bad(["deflate"], b"\xff" + SHORT)
+        self.assert_bad(["gzip"], gzip.compress(SHORT)[:-5] + b"wrong")
+
+    def test_cut(self) -> None:
+        """A coding that ends too early is found out."""
+        self.assert_bad(["gzip"], gzip.compress(SHORT)[:-1])
+        self.assert_bad(["deflate"], zlib.compress(SHORT)[:-1])
+        self.assert_bad(["gzip"], gzip.compress(SHORT) + gzip.compress(SHORT)[:5])
+
+    def test_names(self) -> None:
+        """Names have no case and old forms; unknown ones are not undone."""
+        for header, codings in (
+            ("", []),
+            ("identity", []),
+            ("GZip", ["gzip"]),
+            ("x-gzip", ["gzip"]),
+            ("deflate , gzip", ["deflate", "gzip"]),
+            ("br", None),
+            ("gzip, br", None),
+        ):
+            self.assertEqual(known_codings(header), codings)
+
+    @given(st.binary(max_size=60), st.sampled_from(["gzip", "deflate"]))
+    @settings(deadline=None)
+    def test_any(self, body: bytes, coding: str) -> None:
+        """Any body is a page or is refused."""
+        fault = undone([coding], [body])[1]
+        if fault:
+            self.assertIn(coding, fault)
 
 
 class DamageTests(SynchronousTestCase):
@@ -142,3 +220,24 @@ class PieceTests(SynchronousTestCase):
             coder = zlib.compressobj(9, wbits=-15)
             body = coder.compress(bytes(length)) + coder.flush()
             self.assertEqual(undone(["deflate"], [body]), (bytes(length), ""))
+
+    def test_no_gap(self) -> None:
+        """No byte is lost where the page fills the last piece."""
+        for length in range(PIECE - 40, PIECE + 600, 7):
+            page = b"a" * length
+            coder = zlib.compressobj(9, wbits=-15)
+            body = coder.compress(page) + coder.flush()
+            self.assertEqual(undone(["deflate"], [body]), (page, ""))
+            self.assertEqual(undone(["gzip"], [gzip.compress(page)]), (page, ""))
+
+    def test_bomb(self) -> None:
+        """Few bytes that stand for many come out in pieces."""
+        pieces = list(Decoder(["gzip"]).feed(gzip.compress(bytes(9 * PIECE))))
+        self.assertLessEqual(max(map(len, pieces)), PIECE)
+        self.assertEqual(sum(map(len, pieces)), 9 * PIECE)
+
+    def test_empty_members(self) -> None:
+        """Many members that stand for nothing do not keep the caller from other work."""
+        body = gzip.compress(gzip.compress(b"") * 99)
+        self.assertEqual(set(Decoder(["gzip"] * 2).feed(body)), {b""})
+        self.assertGreaterEqual(len(list(Decoder(["gzip"] * 2).feed(body))), 99)

@@ -286,6 +286,24 @@ class PauseTests(TroubleTestCase):
         self.assertEqual(body.data, b"hel")
         self.assertEqual(self.transport.producerState, "producing")
 
+    def test_resumed_by_an_observer(self) -> None:
+        """An observer that is told of the pause may be what the consumer has waited for."""
+
+        class Impatient(Observer):
+            response: RawResponse | None = None
+
+            def paused(self) -> None:
+                if self.response:
+                    self.response.resumeProducing()
+
+        observer = Impatient()
+        observer.response = response = self.fetched(HEAD + b"he", observer=observer)
+        body = self.body_of(response)
+        response.pauseProducing()
+        self.assertEqual(self.transport.producerState, "producing")
+        self.peer.dataReceived(b"llo")
+        self.assertEqual(body.data, b"hello")
+
     def test_paused_from_the_start(self) -> None:
         """A consumer may pause before anything is delivered, and between two pieces."""
 

@@ -4,144 +4,28 @@ import os
 import socket
 import sys
 from ipaddress import ip_address
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, cast
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID
 from OpenSSL import SSL
-from OpenSSL.crypto import X509
-from twisted.internet.defer import Deferred, DeferredQueue
+from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import TCP4ClientEndpoint, wrapClientTLS
-from twisted.internet.error import ConnectionDone, ConnectionLost
-from twisted.internet.interfaces import (
-    IOpenSSLClientConnectionCreator,
-    ISSLTransport,
-    IStreamClientEndpoint,
-)
+from twisted.internet.interfaces import IOpenSSLClientConnectionCreator
 from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.ssl import Certificate, CertificateOptions, optionsForClientTLS
-from twisted.internet.testing import StringTransport
-from twisted.python.failure import Failure
-from twisted.trial.unittest import SynchronousTestCase, TestCase
-from twisted.web.client import BrowserLikePolicyForHTTPS
-from twisted.web.iweb import IPolicyForHTTPS, IResponse
-from zope.interface import directlyProvides, implementer
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface import implementer
 
-from hello_service.fetch.agent import RawAgent
-from hello_service.fetch.errors import CutShort, HandshakeCut, OutOfTime, Stalled, TLSFailed
-from hello_service.fetch.exchange import Settings
-from hello_service.fetch.request import NoTLS
-from hello_service.fetch.response import RawResponse
-from hello_service.fetch.tls import Handshake
-from hello_service.fetch.wire import Observer
-from tests.certificates import DAY, Authority, Issued, dns, garbled, issue
+from tests.certificates import DAY, Issued, dns, garbled, issue
+from tests.fetch.https import HTTPSTestCase, Policy
 from tests.fetch.test_certificate import BAD, GOOD
-from tests.fetching import V4, Endpoints, FetchTestCase
-from tests.processes import PATIENCE, missing, run
-from tests.tls_servers import TLSServer, lead_all_names_here
+from tests.processes import missing, trial_on_uvloop
+from tests.tls_servers import TLSServer
 
 
-@implementer(IPolicyForHTTPS)
-class Policy:
-    """Gives each connection the same creator; keeps what it was asked for."""
-
-    def __init__(self, creator: object) -> None:
-        self._creator = creator
-        self.asked: list[tuple[bytes, int]] = []
-
-    def creatorForNetloc(self, hostname: bytes, port: int) -> IOpenSSLClientConnectionCreator:
-        self.asked.append((hostname, port))
-        return cast(IOpenSSLClientConnectionCreator, self._creator)
-
-
-@implementer(IOpenSSLClientConnectionCreator)
-class Raising:
-    """Makes no connections."""
-
-    def clientConnectionForTLS(self, tlsProtocol: Any) -> SSL.Connection:
-        raise ZeroDivisionError
-
-
-class Losses(Observer):
-    """Gets an item for each connection of an agent's that is lost."""
-
-    def __init__(self) -> None:
-        self.queue: DeferredQueue[None] = DeferredQueue()
-
-    def lost(self, reason: Failure) -> None:
-        self.queue.put(None)
-
-
-class LoopbackTestCase(TestCase):
-    """Servers on loopback, and agents that trust an authority of the test's."""
-
-    timeout = 4 * PATIENCE
-
-    def setUp(self) -> None:
-        from twisted.internet import reactor
-
-        self.reactor: Any = reactor
-        self.folder = Path(self.enterContext(TemporaryDirectory()))
-        self.authority = Authority()
-        self.trust_file = self.folder / "authority.pem"
-        self.trust_file.write_bytes(self.authority.pem)
-        self.set_environ("SSL_CERT_FILE", str(self.trust_file))
-        self.set_environ("SSL_CERT_DIR", str(self.folder / "none"))
-        self.lost = Losses()
-        lead_all_names_here(self)
-
-    def set_environ(self, name: str, value: str | None) -> None:
-        """Set a variable until the test is over; C{None} unsets it."""
-        before = os.environ.pop(name, None)
-        if value is not None:
-            os.environ[name] = value
-
-        def restore() -> None:
-            os.environ.pop(name, None)
-            if before is not None:
-                os.environ[name] = before
-
-        self.addCleanup(restore)
-
-    def agent(self, policy: Any = None, endpoint: Any = None, **settings: Any) -> RawAgent:
-        return RawAgent(
-            self.reactor,
-            Settings(observer=self.lost, **settings),
-            policy_for_https=policy,
-            endpoint_factory=Endpoints(endpoint) if endpoint else None,
-        )
-
-    def agents(self) -> tuple[RawAgent, RawAgent]:
-        """Return one with the policy that it has by itself, and one with a caller's."""
-        root = Certificate.loadPEM(self.authority.pem)
-        return self.agent(), self.agent(BrowserLikePolicyForHTTPS(root))
-
-    async def get(self, host: str, server: TLSServer, agent: RawAgent | None = None) -> RawResponse:
-        """Ask a server for a page under a name."""
-        uri = f"https://{host}:{server.port}/".encode()
-        try:
-            return cast(RawResponse, await (agent or self.agent()).request(b"GET", uri))
-        finally:
-            await server.end()
-            await self.lost.queue.get()
-
-    async def refused(
-        self, host: str, server: TLSServer, agent: RawAgent | None = None, kind: Any = TLSFailed
-    ) -> str:
-        """Ask, see it fail with nothing sent; return what is said."""
-        asking = Deferred.fromCoroutine(self.get(host, server, agent))
-        error = await self.assertFailure(asking, kind)
-        self.assertEqual(server.received, b"")
-        return str(error)
-
-    def issue(self, *names: x509.GeneralName, **more: Any) -> Issued:
-        return self.authority.issue(x509.SubjectAlternativeName(names), **more)
-
-
-class WhoseCertificateTests(LoopbackTestCase):
+class WhoseCertificateTests(HTTPSTestCase):
     """Of https nothing leaves until the certificate is known to be the host's."""
 
     async def test_theirs(self) -> None:
@@ -255,259 +139,7 @@ class WhoseCertificateTests(LoopbackTestCase):
         self.assertIn("not for 'b.example'", await self.refused("b.example", server, agent))
 
 
-class EndpointTests(LoopbackTestCase):
-    """Connections that the caller's endpoints make."""
-
-    def tcp(self, server: TLSServer) -> TCP4ClientEndpoint:
-        return TCP4ClientEndpoint(self.reactor, "127.0.0.1", server.port)
-
-    async def test_theirs(self) -> None:
-        """TLS by an endpoint is checked for the host of the URL."""
-        server = TLSServer(self, self.issue(x509.DNSName("a.example")))
-        root = Certificate.loadPEM(self.authority.pem)
-        endpoint = wrapClientTLS(optionsForClientTLS("a.example", root), self.tcp(server))
-        self.assertEqual(
-            (await self.get("a.example", server, self.agent(endpoint=endpoint))).code, 204
-        )
-
-    async def test_nobodys(self) -> None:
-        """A certificate without names is refused there, too."""
-        server = TLSServer(self, self.authority.issue(None))
-        root = Certificate.loadPEM(self.authority.pem)
-        endpoint = wrapClientTLS(optionsForClientTLS("a.example", root), self.tcp(server))
-        self.assertIn(
-            "no host", await self.refused("a.example", server, self.agent(endpoint=endpoint))
-        )
-        self.flushLoggedErrors()
-
-    async def test_already_over(self) -> None:
-        """An endpoint may have finished the handshake before it hands the connection on."""
-        server = TLSServer(self, self.issue(x509.DNSName("a.example")))
-        root = Certificate.loadPEM(self.authority.pem)
-        endpoint = AfterHandshake(
-            wrapClientTLS(optionsForClientTLS("a.example", root), self.tcp(server))
-        )
-        self.assertEqual(
-            (await self.get("a.example", server, self.agent(endpoint=endpoint))).code, 204
-        )
-
-    async def test_unknown_tls(self) -> None:
-        """An endpoint whose TLS cannot be looked into is not trusted."""
-        transport = StringTransport()
-        directlyProvides(transport, ISSLTransport)
-        self.assertRaises(TLSFailed, Handshake("a.example").start, transport)
-
-    async def test_for_http(self) -> None:
-        """What is asked for by http is not checked, even if an endpoint does TLS."""
-        server = TLSServer(self, self.authority.issue(dns("b.example")))
-        root = Certificate.loadPEM(self.authority.pem)
-        endpoint = wrapClientTLS(optionsForClientTLS("b.example", root), self.tcp(server))
-        asking = self.agent(endpoint=endpoint).request(b"GET", b"http://a.example/")
-        response = cast(RawResponse, await asking)
-        self.assertEqual(response.code, 204)
-        self.assertIsNotNone(response.wire.times.secured)
-        await server.end()
-        await self.lost.queue.get()
-
-    async def test_no_tls(self) -> None:
-        """An endpoint that does no TLS is found out before anything is sent."""
-        plain = Plain()
-        port = self.reactor.listenTCP(0, plain, interface="127.0.0.1")
-        self.addCleanup(port.stopListening)
-        endpoint = TCP4ClientEndpoint(self.reactor, "127.0.0.1", port.getHost().port)
-        asking = self.agent(endpoint=endpoint).request(b"GET", b"https://a.example/")
-        error = await self.assertFailure(asking, TLSFailed)
-        self.assertIn("the endpoint connects without TLS", str(error))
-        await plain.over
-        self.assertEqual(plain.received, b"")
-
-
-@implementer(IStreamClientEndpoint)
-class AfterHandshake:
-    """An endpoint that hands a connection on once its handshake is over."""
-
-    def __init__(self, inner: IStreamClientEndpoint) -> None:
-        self._inner = inner
-
-    async def _connect(self, factory: Any) -> Any:
-        from twisted.internet.interfaces import IHandshakeListener
-
-        done: Deferred[None] = Deferred()
-
-        @implementer(IHandshakeListener)
-        class Waiting(Protocol):
-            def handshakeCompleted(self) -> None:
-                done.callback(None)
-
-            def dataReceived(self, data: bytes) -> None:
-                protocol.dataReceived(data)
-
-            def connectionLost(self, reason: Any = None) -> None:
-                protocol.connectionLost(reason)
-
-        waiting: Any = await self._inner.connect(Factory.forProtocol(Waiting))
-        await done
-        protocol = factory.buildProtocol(None)
-        protocol.makeConnection(waiting.transport)
-        return protocol
-
-    def connect(self, factory: Any) -> Deferred[Any]:
-        return Deferred.fromCoroutine(self._connect(factory))
-
-
-class Plain(Factory):
-    """A server without TLS, which does something with the first bytes that it gets.
-
-    @ivar over: fires once a connection is lost.
-    """
-
-    noisy = False
-
-    def __init__(self, answer: bytes = b"", end: str = "") -> None:
-        self.answer = answer
-        self.end = end
-        self.received = b""
-        self.over: Deferred[None] = Deferred()
-
-    def buildProtocol(self, addr: Any) -> Protocol:
-        factory = self
-
-        class Serving(Protocol):
-            def dataReceived(self, data: bytes) -> None:
-                factory.received += data
-                transport: Any = self.transport
-                transport.write(factory.answer)
-                if factory.end:
-                    getattr(transport, factory.end)()
-
-            def connectionLost(self, reason: Any = None) -> None:
-                if not factory.over.called:
-                    factory.over.callback(None)
-
-        return Serving()
-
-
-class HandshakeTests(LoopbackTestCase):
-    """How a handshake fails."""
-
-    async def fails(self, plain: Plain, kind: Any = TLSFailed, **settings: Any) -> str:
-        """Ask a server that does no TLS of its own; return what is said."""
-        port = self.reactor.listenTCP(0, plain, interface="127.0.0.1")
-        self.addCleanup(port.stopListening)
-        agent = self.agent(**settings)
-        asking = agent.request(b"GET", f"https://a.example:{port.getHost().port}/".encode())
-        error = await self.assertFailure(asking, kind)
-        await plain.over
-        self.assertNotIn(b"GET", plain.received)
-        return str(error)
-
-    async def test_plain_http(self) -> None:
-        """A port that speaks HTTP is not TLS's."""
-        said = await self.fails(Plain(b"HTTP/1.1 400 Bad Request\r\n\r\n"))
-        self.assertEqual(
-            said,
-            "the server does not speak TLS on this port:"
-            " ask for http://, or for the port that does TLS",
-        )
-
-    async def test_alerts(self) -> None:
-        """What the server broke off with is said in words."""
-        for number, said in (
-            (40, "needs TLS 1.2 or newer"),
-            (70, "needs TLS 1.2 or newer"),
-            (71, "needs TLS 1.2 or newer"),
-            (80, "with the alert 'internal error': look into its log"),
-            (112, "no site called 'a.example'"),
-            (116, "wants a certificate from its clients"),
-        ):
-            alert = b"\x15\x03\x03\0\x02\x02" + bytes([number])
-            self.assertIn(said, await self.fails(Plain(alert)))
-
-    async def test_nonsense(self) -> None:
-        """TLS that is none is said to be so."""
-        said = await self.fails(Plain(b"\x16\x03\x03\0\x05hello"))
-        self.assertIn("breaks the rules of TLS", said)
-
-    async def test_cut(self) -> None:
-        """A close, TLS's own or the connection's, or a reset is no failure of TLS."""
-        close_notify = b"\x15\x03\x03\0\x02\x01\0"
-        for plain in (
-            Plain(end="loseConnection"),
-            Plain(end="abortConnection"),
-            Plain(close_notify),
-        ):
-            said = await self.fails(plain, HandshakeCut)
-            self.assertEqual(said, "the connection broke during the TLS handshake")
-
-    async def test_never_ends(self) -> None:
-        """A handshake that takes too long is a time-out, which says so."""
-        for settings, kind in (({"read_timeout": 0.2}, Stalled), ({"timeout": 0.2}, OutOfTime)):
-            said = await self.fails(Plain(), kind, **settings)
-            self.assertIn("during the TLS handshake", said)
-
-    async def test_client_certificate(self) -> None:
-        """A server that wants a certificate from us: after the handshake in TLS 1.3, during it in
-        1.2."""
-
-        def wants_one(context: SSL.Context) -> None:
-            context.set_verify(SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT, lambda *_: True)
-
-        def by_1_2(context: SSL.Context) -> None:
-            wants_one(context)
-            context.set_max_proto_version(SSL.TLS1_2_VERSION)
-
-        for setup in (wants_one, by_1_2):
-            server = TLSServer(self, self.issue(x509.DNSName("a.example")), setup=setup)
-            said = await self.refused("a.example", server)
-            self.assertIn("wants a certificate from its clients: it is not for everyone", said)
-
-    async def test_nothing_shared(self) -> None:
-        """A server that has no version of TLS in common with us."""
-
-        def old(context: SSL.Context) -> None:
-            context.set_cipher_list(b"ALL:@SECLEVEL=0")
-            context.set_max_proto_version(SSL.TLS1_1_VERSION)
-
-        def odd(context: SSL.Context) -> None:
-            context.set_cipher_list(b"ECDHE-ECDSA-AES128-CCM8:@SECLEVEL=0")
-            context.set_max_proto_version(SSL.TLS1_2_VERSION)
-
-        for setup in (old, odd):
-            server = TLSServer(self, self.issue(x509.DNSName("a.example")), setup=setup)
-            said = await self.refused("a.example", server)
-            self.assertIn("needs TLS 1.2 or newer", said)
-
-    async def test_creator_that_raises(self) -> None:
-        """A policy that fails is a failure of TLS at once, and nothing is logged."""
-        server = TLSServer(self, self.issue(x509.DNSName("a.example")))
-        said = await self.refused("a.example", server, self.agent(Policy(Raising())))
-        self.assertEqual(
-            said, "TLS for 'a.example' cannot be set up here: correct the policy for https"
-        )
-
-    async def test_transport_that_cannot(self) -> None:
-        """A transport that cannot start TLS is a failure of TLS."""
-        handshake = Handshake("a.example", cast(Any, Raising()))
-        self.assertRaises(TLSFailed, handshake.start, object())
-
-    async def test_policy_is_asked_without_the_dot(self) -> None:
-        """A policy of the caller's gets the name that goes into SNI."""
-        policy = Policy(object())
-        asking = self.agent(policy).request(b"GET", b"https://a.example.:444/")
-        error = self.failureResultOf(asking, TLSFailed).value
-        self.assertEqual(str(error), "the policy for https fails for 'a.example': correct it")
-        self.assertEqual(policy.asked, [(b"a.example", 444)])
-
-    async def test_numbers(self) -> None:
-        """What resolvers take for an address and certificates do not is refused at once."""
-        for host in ("0", "2130706433", "0x7f.1", "127.1", "0X7F000001", "a.1", "0."):
-            for agent in self.agents():
-                asking = agent.request(b"GET", f"https://{host}/".encode())
-                error = self.failureResultOf(asking, NoTLS).value
-                self.assertIn("write the address in full, like 127.0.0.1", str(error))
-
-
-class TrustTests(LoopbackTestCase):
+class TrustTests(HTTPSTestCase):
     """Certificates that are not trusted."""
 
     async def said(self, issued: Issued) -> str:
@@ -588,87 +220,16 @@ class TrustTests(LoopbackTestCase):
         self.assertIn("no list of authorities; install the package ca-certificates", found)
 
 
-class InTLS(StringTransport):
-    """A connection that can do TLS, in memory; it shows a certificate."""
-
-    def __init__(self, issued: Issued) -> None:
-        super().__init__()
-        self._certificate = X509.from_cryptography(issued.certificate)
-
-    def startTLS(self, creator: IOpenSSLClientConnectionCreator) -> None:
-        pass
-
-    def getPeerCertificate(self) -> X509:
-        return self._certificate
-
-
-class ExchangeTests(FetchTestCase):
-    """When the request leaves, and which failures are TLS's."""
-
-    BROKEN = SSL.Error([("SSL routines", "", "wrong version number")])
-
-    def shake_hands(self) -> tuple[Deferred[IResponse], InTLS]:
-        """Ask, up to the handshake."""
-        answer = self.request(uri=b"https://192.0.2.1/")
-        factory: Any = self.reactor.tcpClients[-1][2]
-        self.peer = factory.buildProtocol(V4)
-        names = x509.SubjectAlternativeName([x509.IPAddress(ip_address("192.0.2.1"))])
-        transport = InTLS(issue(names))
-        self.peer.makeConnection(transport)
-        return answer, transport
-
-    def lose(self, answer: Deferred[IResponse], reason: Exception) -> Any:
-        """Lose the connection; return what the request fails with."""
-        self.peer.connectionLost(Failure(reason))
-        return self.failureResultOf(answer).value
-
-    def test_sent_once(self) -> None:
-        """The request leaves with the handshake, and with no second one."""
-        _, transport = self.shake_hands()
-        self.assertEqual(transport.value(), b"")
-        for _ in range(2):
-            self.peer.handshakeCompleted()
-            self.assertEqual(transport.value().count(b"GET / HTTP/1.1"), 1)
-
-    def test_in_the_handshake(self) -> None:
-        """An error of TLS is TLS's, a lost connection is the connection's."""
-        self.assertIsInstance(self.lose(self.shake_hands()[0], self.BROKEN), TLSFailed)
-        for reason in (ConnectionDone(), ConnectionLost()):
-            self.assertIsInstance(self.lose(self.shake_hands()[0], reason), HandshakeCut)
-
-    def test_before_the_response(self) -> None:
-        """After the handshake the server may still refuse TLS; a close is no longer about TLS."""
-        answer, _ = self.shake_hands()
-        self.peer.handshakeCompleted()
-        self.assertIsInstance(self.lose(answer, self.BROKEN), TLSFailed)
-        for reason in (ConnectionDone(), ConnectionLost()):
-            answer, _ = self.shake_hands()
-            self.peer.handshakeCompleted()
-            error = self.lose(answer, reason)
-            self.assertIsInstance(error, CutShort)
-            self.assertNotIn("handshake", str(error))
-
-    def test_in_the_response(self) -> None:
-        """Once something has come, whatever ends it has cut it short."""
-        for reason in (self.BROKEN, ConnectionDone(), ConnectionLost()):
-            answer, _ = self.shake_hands()
-            self.peer.handshakeCompleted()
-            self.peer.dataReceived(b"HTTP/1.1 200 O")
-            error = self.lose(answer, reason)
-            self.assertIsInstance(error, CutShort)
-            self.assertIn("inside the head, after 14 bytes", str(error))
-
-
 class UvloopTests(SynchronousTestCase):
-    """All of it on the reactor of uvloop."""
+    """All of it on the reactor of uvloop, and what the files beside this one test with servers."""
+
+    CASES = (
+        "test_tls.WhoseCertificateTests",
+        "test_tls.TrustTests",
+        "test_tls_by_endpoints.EndpointTests",
+        "test_tls_handshake.HandshakeTests",
+    )
 
     def test_on_uvloop(self) -> None:
-        names = ("WhoseCertificateTests", "EndpointTests", "HandshakeTests", "TrustTests")
-        cases = [f"{__name__}.{name}" for name in names]
-        root = Path(__file__).parent.parent.parent
-        with TemporaryDirectory() as folder:
-            done = run(
-                "python", "-m", "twisted.trial", "--reactor=uvloop", f"--temp-directory={folder}/t",
-                *cases, cwd=root, timeout=4 * PATIENCE,
-            )  # fmt: skip
+        done = trial_on_uvloop(*(f"tests.fetch.{case}" for case in self.CASES))
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)

@@ -162,7 +162,9 @@ class PluginCacheTests(ProcessTestCase):
         plugins = self.folder / "twisted" / "plugins"
         plugins.chmod(0o555)
         without = ("setpriv", "--bounding-set=-dac_override", "--") if os.geteuid() == 0 else ()
-        twistd = on_reactor(("twistd", "--nodaemon", "--pidfile=", "greet", "--listen=tcp:99999"))
+        twistd = on_reactor(
+            ("twistd", "--nodaemon", "--pidfile=", "greet", "--listen=unix:nosuch/sock")
+        )
         told = run(*without, program("twistd"), *twistd[1:], cwd=self.folder, env=self.environ)
         plugins.chmod(0o755)
         return told.stdout + told.stderr

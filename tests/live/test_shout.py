@@ -23,6 +23,11 @@ EXAMPLE = ROOT / "examples" / "shout"
 MINUTES = 240
 
 
+def own_environ() -> dict[str, str]:
+    """Return the variables without trial's C{PYTHONPATH}, which leads to the checkout."""
+    return {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+
+
 class Environment:
     """A virtual environment with both wheels; what they depend on is the tests' own."""
 
@@ -54,8 +59,7 @@ class Environment:
 
     @staticmethod
     def run(*arguments: str) -> None:
-        environ = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-        done = run(sys.executable, *arguments, timeout=MINUTES, env=environ)
+        done = run(sys.executable, *arguments, timeout=MINUTES, env=own_environ())
         if done.returncode:
             raise AssertionError(done.stdout + done.stderr)
 
@@ -82,12 +86,12 @@ class InstalledTests(SynchronousTestCase):
             "-c",
             "import shout, hello_service\nprint(shout.__file__)\nprint(hello_service.__file__)",
             cwd=str(environment().path),
+            env=own_environ(),
         )
         for place in told.stdout.splitlines():
             self.assertTrue(place.startswith(str(environment().path)), told)
-        self.assertIn(
-            "Answer each line in capitals.", run(str(environment().twistd), "--help").stdout
-        )
+        told = run(str(environment().twistd), "--help", env=own_environ())
+        self.assertIn("Answer each line in capitals.", told.stdout)
 
 
 class ShoutTests(ProcessTestCase):

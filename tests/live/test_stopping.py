@@ -76,7 +76,7 @@ class StoppingTests(ProcessTestCase):
         client.close()
         self.assert_ended(daemon)
 
-    def test_a_port_that_cannot_be_cleaned_up(self) -> None:
+    def test_a_socket_file_that_is_gone_already(self) -> None:
         daemon = self.daemon("--listen=unix:hello.sock", "--listen=tcp:0:interface=127.0.0.1")
         client = self.connect(daemon)
         (self.folder / "hello.sock").unlink()
@@ -84,7 +84,7 @@ class StoppingTests(ProcessTestCase):
         self.assertEqual(client.recv(8), b"")
         client.close()
         self.assert_ended(daemon)
-        daemon.wait_for("unix:hello.sock is not cleaned up: .*No such file")
+        self.assertNotIn("hello.sock is", "".join(daemon.output))
 
     def test_a_stuck_client_is_aborted_and_counted(self) -> None:
         daemon = self.daemon("--port=0", "--drain-timeout=0.5")

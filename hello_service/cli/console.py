@@ -8,7 +8,7 @@ from twisted.internet.interfaces import IWriteDescriptor
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from hello_service.cli.saving import OpenStream
+from hello_service.cli.open_stream import OpenStream
 
 
 @implementer(IWriteDescriptor)
@@ -48,8 +48,10 @@ class Outlet:
         if isinstance(data, str):
             data = data.encode(self.encoding, "backslashreplace")
         if self._stream and not self.error:
+            behind = self.behind
             self._unwritten += data
-            self.doWrite()
+            if not behind:  # else the reactor goes on with it, and tells who waits for the end
+                self.doWrite()
 
     def flush(self) -> None:
         """Do nothing, as there is no buffer: it is for tqdm, which takes this for a file."""

@@ -1,4 +1,4 @@
-"""Tests of L{hello_service.cli.outlet}."""
+"""Tests of L{hello_service.cli.console}."""
 
 import os
 from typing import Any
@@ -11,7 +11,7 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from hello_service.cli.outlet import Console, Outlet, outlet
+from hello_service.cli.console import Console, Outlet, outlet
 
 
 class OutletTests(SynchronousTestCase):
@@ -66,6 +66,17 @@ class OutletTests(SynchronousTestCase):
             received += os.read(self.reader, 30_000)
         self.assertEqual(received, data)
         self.assertEqual(self.reactor.getWriters(), [])
+
+    def test_room_again(self) -> None:
+        """Who waits for the reader goes on when the reactor says so, not within another write."""
+        self.addCleanup(os.close, self.reader)
+        self.outlet.write(bytes(66_000))
+        drained = self.drained()
+        os.read(self.reader, 200_000)
+        self.outlet.write(b"more")
+        self.assertNoResult(drained)
+        self.outlet.doWrite()
+        self.successResultOf(drained)
 
     def test_reader_gone(self) -> None:
         """A reader that goes away is told of when it is asked, and nothing more is held."""
