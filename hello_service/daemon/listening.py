@@ -15,6 +15,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from hello_service.daemon.accepting import PausableSocket, TellingFactory, room_for_each
+from hello_service.daemon.closing import accept_the_last
 from hello_service.daemon.obstacles import explain
 
 
@@ -77,11 +78,15 @@ class ListeningService(Service):
         super().startService()  # type: ignore[no-untyped-call]
 
     def stopService(self) -> Deferred[None]:
-        """Stop listening; what is connected stays so."""
+        """Accept who waits and stop listening; what is connected stays so."""
         super().stopService()  # type: ignore[no-untyped-call]
         attempts, self._attempts = self._attempts, []
         for attempt in attempts:
             attempt.cancel()
+        for port in self.ports:
+            # One that is not to be shut down is systemd's, and goes on there.
+            if not self.paused and isinstance(port, tcp.Port) and port._shouldShutdown:
+                accept_the_last(port)
         ports, self.ports = self.ports, {}
         self._descriptors.clear()
         self.paused = 0
