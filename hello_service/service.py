@@ -56,5 +56,7 @@ def makeService(options: Options) -> IService:
         lambda clock: HelloFactory(clock, framing, delay),
         announce=announce,
         counted="Conversations",
+        name="hello",
+        version=__version__,
         page=ERRORS_PAGE,
     )

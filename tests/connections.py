@@ -22,11 +22,16 @@ class FakeConnection:
         self.host = host
         self.started = started
         self.bytes_in = 0
+        self.bytes_out = 0
+        self.counted: dict[str, object] = {}
         self.answering = False
         self.told: list[str] = []
         self._connections = connections
         self._slow = slow
         connections.add(self)
+
+    def account(self) -> dict[str, object]:
+        return self.counted
 
     def drain(self, reason: str) -> None:
         self.told.append(reason)

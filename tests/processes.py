@@ -8,10 +8,11 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 from shutil import which
 from tempfile import TemporaryDirectory
-from typing import NoReturn, Self
+from typing import Any, NoReturn, Self
 
 from twisted.trial.unittest import SkipTest, SynchronousTestCase
 
@@ -91,36 +92,24 @@ def wait_for_end(pid: int) -> None:
         os.close(descriptor)
 
 
-class Daemon:
-    """C{twistd -n hello}, or another such command, in a folder for as long as the context lasts.
+class Program:
+    """A program in a folder for as long as the context lasts.
 
-    @cvar NAME: what twistd runs.
     @ivar output: the lines that it has printed so far.
     """
 
-    NAME = "hello"
-
-    def __init__(
-        self,
-        folder: Path,
-        *arguments: str,
-        command: tuple[str, ...] = TWISTD,
-    ) -> None:
+    def __init__(self, command: Sequence[str], folder: Path, **options: Any) -> None:
         self.output: list[str] = []
         self._printed = threading.Condition()
         self._ended = False
         self.process: subprocess.Popen[str] = subprocess.Popen(
-            [
-                program(command[0]),
-                *on_reactor(command)[1:],
-                self.NAME,
-                *(arguments or ("--port=0",)),
-            ],
+            command,
             cwd=folder,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
+            **options,
         )
         self._reader = threading.Thread(target=self._read)
         self._reader.start()
@@ -149,10 +138,6 @@ class Daemon:
             raise AssertionError(f"no {pattern!r} in:\n{''.join(self.output)}")
         return found[count - 1]
 
-    def port(self) -> int:
-        """The TCP port that it got."""
-        return int(self.wait_for(r"Waiting for connection\.\.\. .*:(\d+)\)")[1])
-
     def stop(self, number: int = signal.SIGTERM) -> int:
         """Send a signal; return the exit status."""
         self.process.send_signal(number)
@@ -174,6 +159,28 @@ class Daemon:
         self._reader.join()
         assert self.process.stdout is not None
         self.process.stdout.close()
+
+
+class Daemon(Program):
+    """C{twistd -n hello}, or another such command, in a folder for as long as the context lasts.
+
+    @cvar NAME: what twistd runs.
+    """
+
+    NAME = "hello"
+
+    def __init__(
+        self,
+        folder: Path,
+        *arguments: str,
+        command: tuple[str, ...] = TWISTD,
+    ) -> None:
+        words = (*on_reactor(command)[1:], self.NAME, *(arguments or ("--port=0",)))
+        super().__init__([program(command[0]), *words], folder)
+
+    def port(self) -> int:
+        """The TCP port that it got."""
+        return int(self.wait_for(r"Waiting for connection\.\.\. .*:(\d+)\)")[1])
 
 
 class ProcessTestCase(SynchronousTestCase):

@@ -1,7 +1,7 @@
 """The open connections of a daemon, for all who count, end or wait for them."""
 
 from collections import Counter
-from collections.abc import Iterator, MutableSet
+from collections.abc import Callable, Iterator, MutableSet
 from typing import Protocol, TypeVar
 
 from twisted.internet.defer import Deferred
@@ -13,6 +13,7 @@ class Connection(Protocol):
     @ivar host: the peer's IP address; C{None} where it has none.
     @ivar started: when the connection was made, by the reactor's clock.
     @ivar bytes_in: how many bytes have been read.
+    @ivar bytes_out: how many bytes have been written.
     @ivar answering: whether it is the daemon's turn to say something, not the peer's.
     """
 
@@ -23,7 +24,12 @@ class Connection(Protocol):
     @property
     def bytes_in(self) -> int: ...
     @property
+    def bytes_out(self) -> int: ...
+    @property
     def answering(self) -> bool: ...
+
+    def account(self) -> dict[str, object]:
+        """Return what it has counted itself."""
 
     def drain(self, reason: str) -> None:
         """Send what is owed, then close."""
@@ -49,6 +55,7 @@ class Connections(MutableSet[AnyConnection]):
         self._open: set[AnyConnection] = set()
         self._hosts: Counter[str | None] | None = None
         self._waiting: list[Deferred[None]] = []
+        self._closed: Callable[[AnyConnection], object] | None = None
 
     def add(self, value: AnyConnection) -> None:
         """Add one, if it is not there."""
@@ -63,6 +70,8 @@ class Connections(MutableSet[AnyConnection]):
         if value not in self._open:
             return
         self._open.discard(value)
+        if self._closed is not None:
+            self._closed(value)
         if self._hosts is not None:
             host = _plain(value.host)
             self._hosts[host] -= 1
@@ -88,6 +97,10 @@ class Connections(MutableSet[AnyConnection]):
         if self._hosts is None:
             self._hosts = Counter(_plain(connection.host) for connection in self._open)
         return self._hosts[_plain(host)]
+
+    def tell_closed(self, closed: Callable[[AnyConnection], object]) -> None:
+        """Have a function called with each connection when it is lost."""
+        self._closed = closed
 
     def emptied(self) -> Deferred[None]:
         """Wait until there is none; may be cancelled."""

@@ -1,6 +1,7 @@
 """Stopping so that every connection gets what it is owed."""
 
 import signal
+from collections.abc import Sequence
 from types import FrameType
 from typing import Any
 
@@ -23,7 +24,9 @@ class DrainingService(MultiService):
 
     @param listening: the service that listens; once it is stopped there are no new connections.
     @param delay: seconds to go on listening, for balancers to learn that the daemon stops.
+    @param grace: seconds that connections then have to end by themselves.
     @param timeout: seconds for the connections to end; the rest is aborted.
+    @param beside: services that listen, too, from before C{listening} does until the drain is over.
     @ivar draining: whether it stops: it is not ready for more.
     """
 
@@ -37,6 +40,8 @@ class DrainingService(MultiService):
         notifier: Notifier,
         delay: float = 0.0,
         timeout: float = 10.0,
+        grace: float = 0.0,
+        beside: Sequence[Service] = (),
     ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self._clock = clock
@@ -45,6 +50,8 @@ class DrainingService(MultiService):
         self._notifier = notifier
         self._delay = delay
         self._timeout = timeout
+        self._grace = grace
+        self._beside = beside
         self._hurried = False
         self._event: Deferred[None] | None = None
         self.draining = False
@@ -52,15 +59,22 @@ class DrainingService(MultiService):
     def privilegedStartService(self) -> None:
         """Start all services, as far as that takes privileges."""
         super().privilegedStartService()  # type: ignore[no-untyped-call]
-        self._listening.privilegedStartService()
+        try:
+            for listening in (*self._beside, self._listening):
+                listening.privilegedStartService()
+        except Exception:
+            self._stop_listening()
+            raise
 
     def startService(self) -> None:
         """Start all services, or none: what keeps the last one from listening is raised."""
         self.draining = self._hurried = False
         super().startService()  # type: ignore[no-untyped-call]
         try:
-            self._listening.startService()
+            for listening in (*self._beside, self._listening):
+                listening.startService()
         except Exception:
+            self._stop_listening()
             super().stopService()  # type: ignore[no-untyped-call]
             raise
 
@@ -87,6 +101,8 @@ class DrainingService(MultiService):
             self._log.info("Listening for {delay:g} seconds more.", delay=self._delay)
             await self._wait(Deferred(), self._delay)
         await maybeDeferred(self._listening.stopService)
+        if self._grace:
+            await self._wait(self._connections.emptied(), self._grace)
         for connection in self._connections:
             connection.drain("shutdown")
         await self._wait(self._connections.emptied(), self._timeout)
@@ -98,7 +114,13 @@ class DrainingService(MultiService):
             connection.abort()
         await self._connections.emptied()
         progress.stop()
+        for service in self._beside:
+            await maybeDeferred(service.stopService)
         await maybeDeferred(super().stopService)
+
+    def _stop_listening(self) -> None:
+        for listening in (*self._beside, self._listening):
+            listening.stopService()
 
     def _wait(self, event: Deferred[None], seconds: float) -> Deferred[None]:
         self._event = event

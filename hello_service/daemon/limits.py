@@ -24,7 +24,8 @@ from hello_service.daemon.connections import Connections
 from hello_service.daemon.listening import ListeningService
 
 RESERVE = 64
-"""Descriptors for all but connections: ports, the log, the reactor's own, what libraries open."""
+"""Descriptors for all but connections: ports, the log, the reactor's own, what libraries open, and
+the connections of the status and agent ports."""
 
 
 def raise_descriptor_limit() -> int:
@@ -63,6 +64,7 @@ class LimitedFactory:
 
     @param maximum: of all connections, if there is a limit.
     @param per_host: of the connections from one IP address, if there is a limit.
+    @ivar refused: how many each limit has refused.
     """
 
     _log = Logger()
@@ -81,6 +83,7 @@ class LimitedFactory:
         self._maximum = maximum
         self._per_host = per_host
         self._refused: Counter[str] = Counter()
+        self.refused = dict.fromkeys(_REFUSALS, 0)
         self._timer: IDelayedCall | None = None
         self.doStart = factory.doStart
 
@@ -108,6 +111,7 @@ class LimitedFactory:
 
     def _refuse(self, limit: str) -> Refusal:
         self._refused[limit] += 1
+        self.refused[limit] += 1
         if self._timer is None:
             self._tell()
         return Refusal()

@@ -71,8 +71,14 @@ class DaemonOptions(Options):
                   " [default: never]", positive_seconds),
         parameter("drain-delay", None, "Seconds to go on listening once told to stop, for"
                   " balancers [default: 0]", seconds),
+        parameter("drain-grace", None, "Seconds that conversations then have to end by themselves"
+                  " [default: 0]", seconds),
         parameter("drain-timeout", None, "Seconds that clients then have to take their answers"
                   " [default: 10]", seconds),
+        parameter("status", None, "Endpoint of HTTP with /healthz, /readyz and /metrics, like"
+                  " tcp:9990:interface=127.0.0.1 [default: none]", not_empty),
+        parameter("agent", None, "Endpoint that answers HAProxy's agent-check, like"
+                  " tcp:9991:interface=127.0.0.1 [default: none]", not_empty),
     ]  # fmt: skip
     optFlags: ClassVar = [
         ["reuse-port", "r", "Let other daemons that say so, too, listen on the same port"],

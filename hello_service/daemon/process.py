@@ -128,7 +128,9 @@ class Texts(TypedDict, total=False):
 
     announce: Callable[[IListeningPort], None]
     counted: str
+    name: str
     page: str
+    version: str
 
 
 def twistd_service(

@@ -10,10 +10,14 @@ from twisted.internet.interfaces import IListeningPort, IStreamServerEndpoint
 from twisted.logger import Logger
 
 from hello_service.address import address_text
+from hello_service.daemon.agent_check import AgentFactory
+from hello_service.daemon.beside import port_beside
+from hello_service.daemon.counters import Counters
 from hello_service.daemon.drain import DrainingService
 from hello_service.daemon.endpoints import MAXIMUM_BACKLOG, server_endpoint, shared_endpoint
 from hello_service.daemon.limits import ExhaustionService, LimitedFactory
 from hello_service.daemon.listening import CannotListen, ListeningService
+from hello_service.daemon.metrics import exposition
 from hello_service.daemon.notify import Notifier, NotifyService
 from hello_service.daemon.protocol import DaemonFactory
 from hello_service.daemon.sweep import SweepService
@@ -32,7 +36,9 @@ class Settings:
     @ivar backlog: connections that may wait to be accepted, for endpoints that do not say.
     @ivar max_connections: how many there may be, if there is a limit, and of one host the next.
     @ivar idle_timeout: seconds after which a silent client is disconnected, and any the next.
-    @ivar drain_delay: seconds to listen on when it stops, and for clients to end the next.
+    @ivar drain_delay: seconds to listen on when it stops, then for conversations to end by
+        themselves the next, and for clients to take what they are owed the last.
+    @ivar status: the endpoint string of the status port, if there is one, and of the agent's next.
     """
 
     port: int = 9999
@@ -45,7 +51,10 @@ class Settings:
     idle_timeout: float | None = None
     max_lifetime: float | None = None
     drain_delay: float = 0.0
+    drain_grace: float = 0.0
     drain_timeout: float = 10.0
+    status: str | None = None
+    agent: str | None = None
 
 
 def _endpoints(reactor: Any, settings: Settings) -> list[tuple[str, IStreamServerEndpoint]]:
@@ -73,6 +82,7 @@ class DaemonService(DrainingService):
     @param notifier: what tells the service manager, if there is one.
     @param announce: logs that a port listens.
     @param failed: called with the L{CannotListen} of an endpoint that fails after the start.
+    @param name: what the metrics call it, and its version the next.
     @param counted: what the service manager's status calls the connections.
     @param page: where each `Obstacle` to listening is explained, for messages to name.
     @raises ValueError: with a sentence, if an endpoint string is wrong.
@@ -88,20 +98,43 @@ class DaemonService(DrainingService):
         notifier: Notifier | None = None,
         announce: Callable[[IListeningPort], None] = _announce,
         failed: Callable[[CannotListen], object] = lambda _: None,
+        name: str = "daemon",
+        version: str = "",
         counted: str = "Connections",
         page: str = "",
     ) -> None:
         told = settings or Settings()
         notifier = notifier or Notifier()
         connections = factory.connections
+        limited = LimitedFactory(
+            reactor, factory, connections, told.max_connections, told.max_per_host
+        )
         self._listening_on = ListeningService(
             list(inherited) or _endpoints(reactor, told),
-            LimitedFactory(reactor, factory, connections, told.max_connections, told.max_per_host),
+            limited,
             announce,
             lambda: reactor.callWhenRunning(notifier.ready),
             failed,
             page,
         )
+
+        def draining() -> bool:
+            return self.draining
+
+        beside = []
+        if told.status:
+            from hello_service.daemon.status import StatusFactory, status_pages
+
+            counters = Counters(reactor, connections)
+            build = {"name": name, "version": version, "reactor": type(reactor).__name__}
+            pages = status_pages(
+                draining, lambda: exposition(counters.totals(), limited.refused, build)
+            )
+            shown = StatusFactory(reactor, pages)
+            beside.append(port_beside(reactor, "status", told.status, shown, failed, page))
+        if told.agent:
+            agent = AgentFactory(draining)
+            beside.append(port_beside(reactor, "agent", told.agent, agent, failed, page))
         super().__init__(
             reactor,
             self._listening_on,
@@ -109,12 +142,15 @@ class DaemonService(DrainingService):
             notifier,
             told.drain_delay,
             told.drain_timeout,
+            told.drain_grace,
+            beside,
         )
 
         def status() -> str:
             return f"{counted}: {len(connections)}" + ", draining" * self.draining
 
-        self.addService(ExhaustionService(reactor, self._listening_on))  # type: ignore[no-untyped-call]
+        for listening in (self._listening_on, *beside):
+            self.addService(ExhaustionService(reactor, listening))  # type: ignore[no-untyped-call]
         self.addService(NotifyService(reactor, notifier, status))  # type: ignore[no-untyped-call]
         if told.idle_timeout or told.max_lifetime:
             sweep = SweepService(reactor, connections, told.idle_timeout, told.max_lifetime)

@@ -66,6 +66,15 @@ class ConnectionsTests(SynchronousTestCase):
         self.successResultOf(emptied)
         self.successResultOf(self.connections.emptied())
 
+    def test_tells_of_each_that_is_lost(self) -> None:
+        connections: Connections[FakeConnection] = Connections()
+        lost: list[FakeConnection] = []
+        connections.tell_closed(lost.append)
+        first, _ = (FakeConnection(connections) for _ in range(2))
+        first.end()
+        first.end()
+        self.assertEqual(lost, [first])
+
     def test_waiting_can_be_cancelled(self) -> None:
         connection = FakeConnection(self.connections)
         cancelled, other = self.connections.emptied(), self.connections.emptied()

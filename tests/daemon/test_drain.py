@@ -132,6 +132,46 @@ class DrainingServiceTests(DrainTestCase):
         for connection in connections:
             connection.end()
 
+    def test_connections_may_have_time_to_end_by_themselves(self) -> None:
+        self.service = DrainingService(
+            self.clock, self.listening, self.connections, self.notifier, grace=5.0
+        )
+        self.service.startService()
+        first, second = (FakeConnection(self.connections) for _ in range(2))
+        stopped = self.stop()
+        self.assertFalse(self.listening.running)
+        self.clock.advance(4.9)
+        self.assertEqual(first.told, [])
+        first.end()
+        self.clock.advance(0.1)
+        self.successResultOf(stopped)
+        self.assertEqual((first.told, second.told), ([], ["shutdown"]))
+
+    def test_none_is_waited_for_in_vain(self) -> None:
+        self.service = DrainingService(
+            self.clock, self.listening, self.connections, self.notifier, grace=5.0
+        )
+        self.service.startService()
+        connection = FakeConnection(self.connections)
+        stopped = self.stop()
+        connection.end()
+        self.successResultOf(stopped)
+
+    def test_what_listens_beside_it_stops_last(self) -> None:
+        beside = Listening(self.other)
+        self.service = DrainingService(
+            self.clock, self.listening, self.connections, self.notifier, beside=[beside]
+        )
+        self.service.privilegedStartService()
+        self.service.startService()
+        self.assertTrue(beside.privileged)
+        connection = FakeConnection(self.connections, slow=True)
+        stopped = self.stop()
+        self.assertEqual((self.listening.running, beside.running), (0, 1))
+        connection.end()
+        self.successResultOf(stopped)
+        self.assertFalse(beside.running)
+
     def test_tells_the_service_manager(self) -> None:
         connection = FakeConnection(self.connections, slow=True)
         self.stop()

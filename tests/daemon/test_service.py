@@ -1,9 +1,11 @@
 import errno
+import socket
 from typing import Any
 
 from twisted.application.service import MultiService
 from twisted.internet.address import IPv4Address
 from twisted.internet.protocol import Factory
+from twisted.internet.task import deferLater
 from twisted.internet.tcp import makeBinding
 from twisted.internet.testing import MemoryReactorClock
 from twisted.logger import capturedLogs, formatEvent
@@ -17,6 +19,8 @@ from hello_service.daemon.notify import Notifier
 from hello_service.daemon.service import CannotListen, DaemonService, Settings
 from tests.connections import Echo, EchoFactory, HalfCloseTransport
 from tests.daemon.test_listening import SlowEndpoint
+
+READY = b"GET /readyz HTTP/1.1\r\n\r\n"
 
 
 class DaemonServiceTests(SynchronousTestCase):
@@ -165,6 +169,52 @@ class DaemonServiceTests(SynchronousTestCase):
         slow.outcome.callback(self.successResultOf(inherited[0][1].listen(Factory())))
         self.assertEqual(told, ["ready"])
 
+    def beside(self, **settings: Any) -> DaemonService:
+        """Start a service with a status and an agent port."""
+        service = self.service(Settings(status="tcp:1", agent="tcp:2", **settings))
+        service.startService()
+        return service
+
+    def ask(self, place: int, said: bytes = b"") -> bytes:
+        """Connect to the server at some place in their order; return what it answers."""
+        transport = HalfCloseTransport()
+        factory: Any = self.reactor.tcpServers[place][1]
+        protocol = factory.buildProtocol(None)
+        protocol.makeConnection(transport)
+        if said:
+            protocol.dataReceived(said)
+        answer: bytes = transport.value()
+        return answer
+
+    def test_who_watches_it_is_served_first(self) -> None:
+        with capturedLogs() as events:
+            self.beside()
+        self.assertEqual([server[0] for server in self.reactor.tcpServers], [1, 2, 9999])
+        named = [event.get("event") for event in events]
+        self.assertEqual(named, ["status", "agent", "listening"])
+
+    def test_who_watches_it_sees_it_drain(self) -> None:
+        service = self.beside(drain_delay=3.0, max_connections=1)
+        for _ in range(2):
+            self.connect(self.reactor.tcpServers[2][1])
+        self.assertIn(b"200 OK", self.ask(0, READY))
+        self.assertEqual(self.ask(1), b"up ready\n")
+        metrics = self.ask(0, READY.replace(b"readyz", b"metrics"))
+        for line in (
+            b'daemon_build_info{name="daemon",reactor="MemoryReactorClock",version=""} 1.0',
+            b"daemon_connections_open 1.0",
+            b'daemon_connections_refused_total{limit="total"} 1.0',
+        ):
+            self.assertIn(line, metrics)
+        service.stopService()
+        self.assertIn(b"503 ", self.ask(0, READY))
+        self.assertEqual(self.ask(1), b"drain\n")
+        service.hurry()
+
+    def test_a_wrong_endpoint_of_who_watches_it(self) -> None:
+        for settings in (Settings(status="nosuch:1"), Settings(agent="nosuch:1")):
+            self.assertRaises(ValueError, self.service, settings)
+
     def failing(self) -> DaemonService:
         """Make a service that cannot listen."""
         endpoint = SlowEndpoint()
@@ -196,6 +246,24 @@ class DaemonServiceTests(SynchronousTestCase):
 
 
 class PortsTests(TestCase):
+    async def test_a_busy_place_beside_it_and_then_nothing_listens(self) -> None:
+        from twisted.internet import reactor
+
+        with socket.create_server(("127.0.0.1", 0)) as busy:
+            place = f"tcp:{busy.getsockname()[1]}:interface=127.0.0.1"
+            free = "tcp:0:interface=127.0.0.1"
+            service = DaemonService(
+                reactor, EchoFactory(reactor), Settings(port=0, status=free, agent=place)
+            )
+            for start in (service.privilegedStartService, service.startService):
+                with capturedLogs() as events:
+                    error = self.assertRaises(CannotListen, start)
+                self.assertIn("is in use by another program", str(error))
+                status = next(event for event in events if event.get("event") == "status")
+                host, _, port = status["address"].rpartition(":")
+                await deferLater(reactor, 0)
+                self.assertRaises(ConnectionRefusedError, socket.create_connection, (host, port))
+
     async def test_the_ports_that_it_listens_on(self) -> None:
         from twisted.internet import reactor
 

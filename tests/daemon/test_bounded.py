@@ -1,0 +1,48 @@
+from typing import Any
+
+from twisted.internet.protocol import Protocol, ServerFactory
+from twisted.internet.task import Clock
+from twisted.internet.testing import StringTransport
+from twisted.python.failure import Failure
+from twisted.trial.unittest import SynchronousTestCase
+
+from hello_service.daemon.bounded import DEADLINE, MOST, BoundedFactory
+
+
+class BoundedFactoryTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.clock = Clock()
+        inner = ServerFactory.forProtocol(Protocol)
+        self.factory = BoundedFactory(self.clock, inner)
+        self.factory.doStart()
+
+    def connect(self) -> tuple[Any, StringTransport]:
+        protocol = self.factory.buildProtocol(None)
+        transport = StringTransport()
+        protocol.makeConnection(transport)
+        return protocol, transport
+
+    def test_a_connection_has_its_time(self) -> None:
+        _, transport = self.connect()
+        self.clock.advance(DEADLINE - 0.1)
+        self.assertFalse(transport.disconnected)
+        self.clock.advance(0.1)
+        self.assertTrue(transport.disconnected)
+
+    def test_one_that_is_lost_is_forgotten(self) -> None:
+        protocol, _ = self.connect()
+        protocol.connectionLost(Failure(ConnectionError()))
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_the_oldest_makes_room(self) -> None:
+        transports = [self.connect()[1] for _ in range(MOST + 2)]
+        gone = [transport.disconnected for transport in transports]
+        self.assertEqual(gone, [True] * 2 + [False] * MOST)
+        self.assertEqual(len(self.clock.getDelayedCalls()), MOST)
+
+    def test_none_is_left_when_nobody_listens(self) -> None:
+        protocol, transport = self.connect()
+        self.factory.doStop()
+        self.assertTrue(transport.disconnected)
+        protocol.connectionLost(Failure(ConnectionError()))
+        self.assertEqual(self.clock.getDelayedCalls(), [])

@@ -1,0 +1,66 @@
+import sys
+from typing import Any
+
+from prometheus_client.parser import text_string_to_metric_families
+from twisted.trial.unittest import SynchronousTestCase
+
+from hello_service.daemon.counters import BOUNDS, Totals
+from hello_service.daemon.metrics import NoMetrics, exposition
+
+TOTALS = Totals(2, 3, 40, 50, 6, (1, 1, 0, 0, 0, 0, 0, 0, 1), 90000.5)
+
+BUILD = {"name": "hello", "version": "1.0", "reactor": "EPollReactor"}
+
+Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
+
+
+def samples(totals: Totals) -> tuple[Samples, dict[str, str]]:
+    """Return what Prometheus reads: the samples, and the type of each family."""
+    text, media_type = exposition(totals, {"total": 7, "host": 0}, BUILD)
+    assert media_type.startswith(b"text/plain; version=")
+    families = list(text_string_to_metric_families(text.decode()))
+    return (
+        {
+            (sample.name, frozenset(sample.labels.items())): sample.value
+            for family in families
+            for sample in family.samples
+        },
+        {family.name: family.type for family in families},
+    )
+
+
+class MetricsTests(SynchronousTestCase):
+    def test_what_prometheus_reads(self) -> None:
+        found, types = samples(TOTALS)
+        for name, value, labels in (
+            ("daemon_build_info", 1, BUILD),
+            ("daemon_connections_open", 2, {}),
+            ("daemon_connections_accepted_total", 5, {}),
+            ("daemon_connections_closed_total", 3, {}),
+            ("daemon_received_bytes_total", 40, {}),
+            ("daemon_sent_bytes_total", 50, {}),
+            ("daemon_messages_total", 6, {}),
+            ("daemon_connections_refused_total", 7, {"limit": "total"}),
+            ("daemon_connections_refused_total", 0, {"limit": "host"}),
+            ("daemon_connection_duration_seconds_bucket", 1, {"le": "0.01"}),
+            ("daemon_connection_duration_seconds_bucket", 2, {"le": str(BOUNDS[-1])}),
+            ("daemon_connection_duration_seconds_bucket", 3, {"le": "+Inf"}),
+            ("daemon_connection_duration_seconds_count", 3, {}),
+            ("daemon_connection_duration_seconds_sum", 90000.5, {}),
+        ):
+            self.assertEqual(found[name, frozenset(labels.items())], value, name)
+        self.assertEqual(types["daemon_connections_open"], "gauge")
+        self.assertEqual(types["daemon_connections_accepted"], "counter")
+        self.assertEqual(types["daemon_connection_duration_seconds"], "histogram")
+
+    def test_no_messages_where_none_are_counted(self) -> None:
+        without = Totals(0, 0, 0, 0, None, (0,) * 9, 0.0)
+        found, _ = samples(without)
+        self.assertNotIn(("daemon_messages_total", frozenset()), found)
+
+    def test_without_the_extra(self) -> None:
+        modules: dict[str, Any] = sys.modules
+        self.addCleanup(modules.update, prometheus_client=modules["prometheus_client"])
+        modules["prometheus_client"] = None
+        error = self.assertRaises(NoMetrics, exposition, TOTALS, {}, BUILD)
+        self.assertIn("pip install prometheus-client", str(error))
