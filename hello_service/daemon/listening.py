@@ -66,14 +66,16 @@ class ListeningService(Service):
         for place, endpoint in self._endpoints:
             attempt = endpoint.listen(self._factory).addCallback(self._listen, place)
             self._attempts.append(attempt.addErrback(self._fail, place))
-            if self._failure:
-                self.stopService()
-                raise self._failure
+            self._give_up_if_failed()
 
     def startService(self) -> None:
-        """Listen, if C{privilegedStartService} has not been called."""
+        """Listen, if C{privilegedStartService} has not been called.
+
+        @raises CannotListen: if an endpoint cannot, or could not since that call; then none does.
+        """
         if not self._attempts:
             self.privilegedStartService()
+        self._give_up_if_failed()
         super().startService()  # type: ignore[no-untyped-call]
 
     def stopService(self) -> Deferred[None]:
@@ -117,6 +119,11 @@ class ListeningService(Service):
         self._listening(port)
         if len(self.ports) == len(self._endpoints):
             self._ready()
+
+    def _give_up_if_failed(self) -> None:
+        if self._failure:
+            self.stopService()
+            raise self._failure
 
     def _fail_to_stop(self, failure: Failure, place: str) -> None:
         self._log.warn("{place} is not cleaned up: {why}.", place=place, why=str(failure.value))

@@ -196,6 +196,16 @@ class ListeningServiceTests(SynchronousTestCase):
         self.assertEqual(events, [])
         self.assertEqual(self.failures, [])
 
+    def test_a_failure_between_the_two_steps_of_the_start(self) -> None:
+        port, listening, failing = NotedPort(), SlowEndpoint(), SlowEndpoint()
+        listening.outcome.callback(cast(IListeningPort, port))
+        service = self.service(a=listening, b=failing)
+        service.privilegedStartService()
+        failing.outcome.errback(Failure(OSError(errno.EIO, "broken")))
+        error = self.assertRaises(CannotListen, service.startService)
+        self.assertIn("broken", str(error))
+        self.assertEqual((port.told, service.running, self.failures), (["end"], False, []))
+
     def test_a_late_failure_is_told(self) -> None:
         endpoint = SlowEndpoint()
         self.service(a=endpoint).startService()
