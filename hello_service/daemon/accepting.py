@@ -13,7 +13,7 @@ _NONE_LEFT = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 
 
 def check_descriptors(count: int) -> None:
-    """See that so many more descriptors can be opened.
+    """See that C{count} more descriptors can be opened.
 
     @raises OSError: if they cannot.
     """
@@ -23,7 +23,7 @@ def check_descriptors(count: int) -> None:
 
 
 def room_for_each(descriptors: Iterable[int]) -> bool:
-    """Say whether this process may have one more descriptor for each of some; it takes 0.5 us."""
+    """Say whether each of these can be duplicated, all at once; one takes 0.5 us."""
     opened = []
     try:
         for descriptor in descriptors:
@@ -61,8 +61,8 @@ class TellingFactory:
 class PausableSocket:
     """A listening socket that accepts nothing while it is paused or no descriptor is left.
 
-    Twisted's port goes on accepting after C{stopReading}, until it has done so as often as it set
-    out to. Out of descriptors, it accepts and closes whoever waits. Both end where nobody waits.
+    Twisted's port accepts many connections at a time, and C{stopReading} does not end that. Out of
+    descriptors, it accepts and closes all that wait. It does neither if told that nobody waits.
 
     @param paused: whether to accept nothing.
     @param exhausted: called if no descriptor is left.

@@ -58,8 +58,8 @@ class Refusal(Protocol):
 class LimitedFactory:
     """Builds a factory's protocols as long as there are not too many connections.
 
-    What is over a limit is closed at once. A `Refusal` does it, for what wraps a factory in
-    Twisted, TLS say, cannot bear that it builds none. The log tells of them once a second at most.
+    What is over a limit is closed at once, by a `Refusal`: Twisted's wrappers, TLS's for one, fail
+    if a factory builds no protocol. The log tells of them once a second at most.
 
     @param maximum: of all connections, if there is a limit.
     @param per_host: of the connections from one IP address, if there is a limit.
@@ -124,9 +124,9 @@ class LimitedFactory:
 
 
 class ExhaustionService(TimerService):
-    """Has connections wait, once a second at the latest, while no descriptor is left for them.
+    """Has connections wait while there are no descriptors for them; it looks once a second.
 
-    The listening service pauses by itself when it accepts; this tells of it, and resumes.
+    The listening service also pauses by itself when it accepts; this logs it, and resumes.
     """
 
     _log = Logger()
@@ -139,7 +139,7 @@ class ExhaustionService(TimerService):
 
     def _look(self) -> None:
         try:
-            # To accept again, a reactor may open one for each port.
+            # One for the next connection; then each port may accept one before it is paused.
             check_descriptors(self._listening.paused + 1)
         except OSError as error:
             self._listening.pause()
