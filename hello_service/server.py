@@ -32,12 +32,9 @@ class HelloProtocol(DaemonProtocol):
         self._unanswered = b""
         self._timer: IDelayedCall | None = None
 
-    def connectionMade(self) -> None:
+    def opened(self) -> None:
         if self._delay:
             self.transport.bufferSize = READ_SIZE  # type: ignore[attr-defined]
-        super().connectionMade()
-
-    def opened(self) -> None:
         self.write(self._conversation.greeting)
 
     def dataReceived(self, data: bytes) -> None:
