@@ -80,6 +80,10 @@ class Command:
             tell(f"{no_page}.")
         if not options.head and (not no_page or self._name == "-"):
             await self._save(response)
+        if more := excess(response):
+            self._hint(f"{more}.")
+            if self._trace:
+                self._trace.note(more)
 
     def _untouched(self) -> str:
         if self._name != "-" and os.path.lexists(self._name):
@@ -91,10 +95,6 @@ class Command:
         saved = await page.save(self._hint, self._asking.trouble)
         if self._name != "-":
             self._hint(f"saved {saved} bytes as {self._name!r}.")
-        if more := excess(response.wire):
-            self._hint(f"{more}.")
-            if self._trace:
-                self._trace.note(more)
         if self._options.open:
             self._open(Path(self._name).absolute().as_uri())
 

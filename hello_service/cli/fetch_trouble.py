@@ -80,9 +80,10 @@ def _response_trouble(error: ResponseError, place: str) -> TroubleError:
             looks = [looks for start, looks in _STRANGERS if head.startswith(start)]
             advice = f" and looks like {looks[0]}" if looks else ": check the port"
             line = escaped(head[:_BEGINNING]).partition("\n")[0]
+            begin = f"'{line}'" if line else "an empty line"
             return TroubleError(
                 Trouble.PROTOCOL,
-                f"{place}: this is not HTTP: it begins with '{line}'{advice}.",
+                f"{place}: this is not HTTP: it begins with {begin}{advice}.",
             )
     advice = "this is the server's fault; --trace shows what came"
     return TroubleError(Trouble.PROTOCOL, f"{place}: {_unmarked(str(error))}: {advice}.")
@@ -114,18 +115,23 @@ def file_trouble(name: str, error: OSError) -> TroubleError:
     advice = "choose another with -o"
     if error.errno in (errno.EMFILE, errno.ENFILE):
         advice = "raise the limit, with ulimit -n 64"
+    reason = "nobody reads it" if error.errno == errno.ENXIO else error.strerror
     place = str(error.filename or name)
-    return TroubleError(Trouble.FILE, f"{place!r} cannot be written ({error.strerror}): {advice}.")
+    return TroubleError(Trouble.FILE, f"{place!r} cannot be written ({reason}): {advice}.")
 
 
-def excess(wire: Wire) -> str:
+def excess(response: RawResponse) -> str:
     """Say that more came than the page, if so: a sentence without full stop."""
-    match wire:
-        case Wire(excess=0):
-            return ""
-        case Wire(ending=Ending.LENGTH):
-            return (
-                f"{wire.excess} bytes more came than the head announced: the page is cut there, as"
-                " the server's Content-Length is wrong"
-            )
-    return f"{wire.excess} bytes more came after the last chunk: they are no part of the page"
+    more = response.wire.excess
+    if not more:
+        return ""
+    if response.request.method == b"HEAD" or response.code in (204, 304):
+        return (
+            f"{more} bytes more came after the head of an answer without a body: they are dropped"
+        )
+    if response.wire.ending is Ending.LENGTH:
+        return (
+            f"{more} bytes more came than the head announced: the page is cut there, as the"
+            " server's Content-Length is wrong"
+        )
+    return f"{more} bytes more came after the last chunk: they are no part of the page"

@@ -18,6 +18,7 @@ from hello_service.cli.trouble import TroubleError
 from hello_service.cli.unpacking import codings_to_undo
 from hello_service.fetch.coding import BadCoding, Decoder
 from hello_service.fetch.errors import ResponseError
+from hello_service.fetch.request import parse_url
 from hello_service.fetch.response import RawResponse
 
 Hint = Callable[[str], None]
@@ -99,7 +100,7 @@ class Page:
             return Decoder([])
         name = self._name
         if name == "-":
-            name = name_from_target(self._options.place.target)
+            name = name_from_target(parse_url(self._response.request.absoluteURI.decode()).target)
         codings, sentence = codings_to_undo(self._response.headers, name)
         if sentence:
             hint(f"{sentence}.")

@@ -9,6 +9,7 @@ from twisted.internet.interfaces import IAddress
 from twisted.python.failure import Failure
 
 from hello_service.address import address_text
+from hello_service.cli.trouble import connect_reason
 from hello_service.fetch.wire import Observer
 
 SHOWN = 4096
@@ -75,7 +76,7 @@ class Trace(Observer):
         self.note(f"connecting to {address_text(address)}")
 
     def failed(self, address: IAddress, reason: Failure) -> None:
-        self.note(f"failed to connect to {address_text(address)}: {reason.getErrorMessage()}")
+        self.note(f"failed to connect to {address_text(address)}: {connect_reason(reason.value)}")
 
     def connected(self, local: IAddress, peer: IAddress) -> None:
         self._left, self._tail = self._shown, b""

@@ -1,6 +1,7 @@
 """The words and exit statuses in which both commands say what went wrong."""
 
 import errno
+import os
 from enum import Enum
 
 from twisted.internet import defer, error
@@ -106,8 +107,14 @@ def connect_trouble(failure: BaseException, place: str, seconds: float) -> Troub
             return TroubleError(
                 Trouble.UNREACHABLE, f"{place} has no such port: ports are 1 to 65535."
             )
-    reason = str(failure).rstrip(".")
     return TroubleError(
         Trouble.UNREACHABLE,
-        f"{place} cannot be reached ({reason}): check the address and this machine's network.",
+        f"{place} cannot be reached ({connect_reason(failure)}): check the address and this"
+        " machine's network.",
     )
+
+
+def connect_reason(failure: BaseException | None) -> str:
+    """Say why an attempt to connect failed: in the system's words, where those are known."""
+    number = getattr(failure, "osError", None)
+    return os.strerror(number) if number else str(failure).rstrip(".")

@@ -49,11 +49,12 @@ def names_fault(certificate: "Certificate", host: str) -> str | None:
     addresses = names.get_values_for_type(IPAddress)
     if address(host) in addresses or any(_matches(each, host) for each in patterns):
         return None
+    form = " as an IP address" if address(host) else ""
     malformed = [each for each in patterns if not _well_formed(each)]
     if malformed:
         return (
             f"the certificate is malformed, it gives {malformed[0][:100]!r} as a DNS name:"
-            f" have it issued anew, with {host!r} in it"
+            f" have it issued anew, with {host!r} in it{form}"
         )
     if not patterns and not addresses:
         return _NO_HOST

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import h11
 
 from hello_service.fetch.errors import MalformedResponse
+from hello_service.fetch.request import TOKEN
 
 STATUS_LINE_START = b"HTTP/1."
 
@@ -115,8 +116,26 @@ _known_field = lru_cache(1024)(_field)
 def _judged(fields: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
     try:
         return h11.Response(headers=fields, status_code=200).headers.raw_items()
-    except h11.LocalProtocolError as error:
-        raise MalformedResponse(f"a header is not as HTTP/1.1 has it: {error}") from None
+    except h11.LocalProtocolError:
+        raise MalformedResponse(_fault(fields)) from None
+
+
+def _fault(fields: list[tuple[bytes, bytes]]) -> str:
+    """Say what h11 refuses: one field, or several that frame the body."""
+    if len(fields) > 1:
+        lengths = {value.decode() for name, value in fields if name == b"content-length"}
+        if len(lengths) > 1:
+            return f"it has two lengths, {' and '.join(sorted(lengths)[:2])}"
+        return "it has more than one Transfer-Encoding"
+    name, value = fields[0][0], fields[0][1][:80]
+    match name.lower():
+        case b"content-length":
+            return f"this is no Content-Length: {value!r}"
+        case b"transfer-encoding":
+            return f"only chunked can be read, and its Transfer-Encoding is {value!r}"
+    if not TOKEN.fullmatch(name):
+        return f"this is no header name: {name[:80]!r}"
+    return f"the value of {name.decode()} contains a control character: {value!r}"
 
 
 def stranger(data: bytes) -> MalformedResponse:

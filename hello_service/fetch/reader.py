@@ -302,10 +302,11 @@ class ResponseReader:
         return end + 2 - at + footer
 
     def _no_chunk_size(self, line: bytes) -> MalformedResponse:
+        begin = repr(line[:80]) if line else "an empty line"
         if self._footer:
-            return MalformedResponse(f"this is no chunk size: {line[:80]!r}")
+            return MalformedResponse(f"this is no chunk size: {begin}")
         return MalformedResponse(
-            f"its head says that the body comes in chunks, but it begins with {line[:80]!r}"
+            f"its head says that the body comes in chunks, but it begins with {begin}"
         )
 
     def _read_trailers(self, data: bytes, at: int) -> int:

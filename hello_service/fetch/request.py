@@ -9,6 +9,9 @@ PORTS = {"http": 80, "https": 443}
 PRINTABLE = bytes(range(0x21, 0x7F)).decode()
 """The characters of ASCII that are seen."""
 
+TOKEN = re.compile(rb"[-!#$%&'*+.^_`|~0-9A-Za-z]+")
+"""A method, or the name of a header (RFC 9110, section 5.6.2)."""
+
 _URL = re.compile(
     r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://(?P<authority>[^/?#]*)(?P<target>[^#]*)(?:#.*)?"
 )
@@ -17,7 +20,6 @@ _AUTHORITY = re.compile(
 )
 _NAME = re.compile(r"(?=.{1,254}\Z)[A-Za-z0-9_-]{1,63}(?:\.[A-Za-z0-9_-]{1,63})*\.?")
 _CONTROL = re.compile(r"[\x00-\x20\x7f]")
-_TOKEN = re.compile(rb"[-!#$%&'*+.^_`|~0-9A-Za-z]+")
 _VALUE = re.compile(rb"[\t\x20-\x7e\x80-\xff]*")
 _WITH_LENGTH = (b"POST", b"PUT", b"PATCH")
 
@@ -133,7 +135,7 @@ def request_bytes(place: Place, method: bytes, headers: tuple[tuple[bytes, bytes
     @raises InvalidRequest: if the method or a header cannot stand on the wire, or announces a
         body, which is never sent.
     """
-    if not _TOKEN.fullmatch(method):
+    if not TOKEN.fullmatch(method):
         raise InvalidRequest(f"{method!r} is not a method: write one like GET")
     if method == b"CONNECT":
         raise InvalidRequest("CONNECT opens a tunnel and fetches nothing: use another method")
@@ -146,7 +148,7 @@ def request_bytes(place: Place, method: bytes, headers: tuple[tuple[bytes, bytes
             raise InvalidRequest(f"there are two {single.decode()} headers: leave one out")
     for name, value in headers:
         lowered = name.lower()
-        if not _TOKEN.fullmatch(name):
+        if not TOKEN.fullmatch(name):
             raise InvalidRequest(f"{name!r} is not a header name: letters, digits and -")
         if not _VALUE.fullmatch(value):
             raise InvalidRequest(f"the value of {name.decode()} contains a control character")

@@ -141,9 +141,9 @@ def _readable(certificate: "Certificate") -> bool:
 
 
 def _reason(error: BaseException | None) -> str:
-    """Return what OpenSSL says, in a list of (library, function, reason)."""
+    """Return what OpenSSL says at last, in a list of (library, function, reason)."""
     match getattr(error, "args", ()):
-        case ([(_, _, str(text)), *_],):
+        case ([*_, (_, _, str(text))],):
             return text
     return ""
 
@@ -176,8 +176,10 @@ def _file_advice(file: str) -> str:
             context.load_verify_locations(file)
     except FileNotFoundError:
         return f"{named}, which does not exist; correct it"
-    except ssl.SSLError:
-        return f"{named}, in which there is no certificate; put the authority's there, as PEM"
+    except ssl.SSLError as error:
+        if error.reason == "NO_CERTIFICATE_OR_CRL_FOUND":
+            return f"{named}, in which there is no certificate; put the authority's there, as PEM"
+        return f"{named}, in which a certificate is damaged; put it there anew, as PEM"
     except OSError as error:
         return f"{named}, which cannot be read ({error.strerror}); correct that"
     return f"{named}, which does not have its authority; add it there, if you trust it"

@@ -260,6 +260,14 @@ class CodingTests(CommandTestCase):
         self.fetch_page("-o", "-", "http://192.0.2.1/x.tar.gz", answer=coded)
         self.assertTrue(self.printed().endswith(self.BODY))
 
+    def test_packed_after_a_redirect(self) -> None:
+        """-o - goes by the URL that redirects have led to."""
+        command = self.start("--follow", "-o", "-", URL)
+        moved = head("Location: /x.tar.gz", status="302 Found")
+        self.answered(command, moved, close=False)
+        self.answered(command, head("Content-Encoding: gzip") + self.BODY)
+        self.assertTrue(self.printed().endswith(self.BODY))
+
     def test_bad_later(self) -> None:
         """A coding that breaks while the body comes ends the connection."""
         command = self.start(URL)
@@ -581,6 +589,7 @@ class TroubleTests(CommandTestCase):
             (b"220 mail\r\n250 ok\r\n", "begins with '220 mail' and looks like SMTP or FTP"),
             (b"\x15\x03\x01", "ask for https://"),
             (b"junk\x1b", "begins with 'junk\\x1b': check the port"),
+            (b"\r\nHTTP/1.1 200 OK\r\n\r\n", "begins with an empty line: check the port"),
         ):
             command = self.start(URL)
             self.answered(command, banner, close=False)
@@ -654,6 +663,13 @@ class TroubleTests(CommandTestCase):
         self.answered(command, PAGE[:-5], close=False)
         self.assertTrue(self.transport.disconnecting)
         self.assert_trouble(command, Trouble.FILE, "'no/page.part'", "-o")
+
+    def test_fifo_without_a_reader(self) -> None:
+        """What the system calls a missing device or address is a missing reader."""
+        os.mkfifo("page")
+        command = self.start(URL)
+        self.answered(command, PAGE, close=False)
+        self.assert_trouble(command, Trouble.FILE, "'page' cannot be written (nobody reads it)")
 
     def test_output(self) -> None:
         """Standard output that cannot be written is named so."""
@@ -797,6 +813,14 @@ class ExcessTests(CommandTestCase):
         """More than the chunks."""
         self.fetch_page(answer=head("Transfer-Encoding: chunked") + b"0\r\n\r\nmore")
         self.assertIn("4 bytes more came after the last chunk", self.said())
+
+    def test_no_body(self) -> None:
+        """More than the head, of an answer that has nothing else."""
+        for status in ("204 No Content", "304 Not Modified"):
+            self.fetch_page(answer=head(status=status) + b"more")
+            self.assertIn("4 bytes more came after the head", self.said())
+        self.fetch_page("--head", URL, answer=PAGE)
+        self.assertIn("5 bytes more came after the head", self.said())
 
     def test_trace(self) -> None:
         """A trace has it as an event, whatever --quiet says."""

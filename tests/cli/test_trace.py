@@ -1,8 +1,9 @@
 """Tests of L{hello_service.cli.trace}."""
 
+import errno
 from io import StringIO
 
-from twisted.internet.error import ConnectionDone, ConnectionLost
+from twisted.internet.error import ConnectError, ConnectionDone, ConnectionLost
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -40,7 +41,7 @@ class TraceTests(SynchronousTestCase):
         trace.resolved([V6, V4])
         trace.resolved([])
         trace.connecting(V6)
-        trace.failed(V6, Failure(ConnectionLost()))
+        trace.failed(V6, Failure(ConnectError(errno.ENETUNREACH)))
         trace.connected(LOCAL, V4)
         trace.secured()
         trace.sent(b"a")
@@ -60,7 +61,7 @@ class TraceTests(SynchronousTestCase):
                 "resolved: [2001:db8::1]:80, 192.0.2.1:80",
                 "resolved: no address",
                 "connecting to [2001:db8::1]:80",
-                "failed to connect to [2001:db8::1]:80: Connection",
+                "failed to connect to [2001:db8::1]:80: Network is unreachable",
                 "connected to 192.0.2.1:80 from 192.0.2.99:4321",
                 "TLS agreed on",
                 "> sent 1 bytes",

@@ -29,6 +29,15 @@ class ConnectTroubleTests(SynchronousTestCase):
             self.assertTrue(str(told).startswith(f"{trouble.name}: server:9999"))
             self.assertTrue(str(told).endswith(f". See docs/errors.md#{trouble.name.lower()}."))
 
+    def test_reason(self) -> None:
+        """The reason is the system's, without the words that Twisted puts around it."""
+        for failure, reason in (
+            (error.NoRouteError(errno.ENETUNREACH, "x"), "(Network is unreachable): check"),
+            (error.ConnectError(errno.EACCES, "x"), "(Permission denied): check"),
+            (error.NoRouteError(), "(No route to host): check"),
+        ):
+            self.assertIn(reason, str(connect_trouble(failure, "h:1", 5)))
+
     def test_few_descriptors(self) -> None:
         for code in (errno.EMFILE, errno.ENFILE):
             for failure in (error.ConnectError(code, "Too many"), OSError(code, "Too many")):

@@ -52,7 +52,8 @@ BAD: list[tuple[str, list[x509.GeneralName], str]] = [
     ("a.b.example", [x509.DNSName("*.a.b.example")], "not for 'a.b.example'"),
     ("b.example.x", [x509.DNSName("*.b.example.x")], "not for 'b.example.x'"),
     ("a.a.b.example", [x509.DNSName("*.b.example")], "not for 'a.a.b.example'"),
-    ("127.0.0.1", [x509.DNSName("127.0.0.1")], "malformed, it gives '127.0.0.1' as a DNS name"),
+    ("127.0.0.1", [x509.DNSName("127.0.0.1")], "malformed, it gives '127.0.0.1' as a DNS name:"
+     " have it issued anew, with '127.0.0.1' in it as an IP address"),
     ("127.0.0.1", [x509.DNSName("*.0.0.1")], "malformed"),
     ("127.0.0.1", [x509.IPAddress(ip_address("127.0.0.2"))], "is for '127.0.0.2', not for '127."),
     ("127.0.0.1", [x509.IPAddress(ip_address("::ffff:127.0.0.1"))], "not for '127.0.0.1'"),

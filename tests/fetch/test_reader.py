@@ -312,6 +312,20 @@ class HeadTests(EverySplit):
             error = self.assertRaises(MalformedResponse, parse_head, stream)
             self.assertIn(words, str(error))
 
+    def test_words(self) -> None:
+        """What h11 refuses is said in words of ours, which quote it."""
+        for lines, words in (
+            (b"A b: c", "this is no header name: b'A b'"),
+            (b"A: b\0", r"the value of A contains a control character: b'b\x00'"),
+            (b"Content-Length: -1", "this is no Content-Length: b'-1'"),
+            (b"Content-Length: 1, 2", "this is no Content-Length: b'1, 2'"),
+            (b"Content-Length: 2\r\nContent-Length: 1", "it has two lengths, 1 and 2"),
+            (b"TE: a\r\nTransfer-Encoding: gzip", "its Transfer-Encoding is b'gzip'"),
+            (b"Transfer-Encoding: chunked\r\n" * 2 + b"A: b", "more than one Transfer-Encoding"),
+        ):
+            error = self.assertRaises(MalformedResponse, parse_head, OK + lines + b"\r\n\r\n")
+            self.assertIn(words, str(error))
+
     def test_many_folds(self) -> None:
         """The most folds that a head can have are read once each."""
         folds = b"\r\n " * (HEAD_LIMIT // 3 - 20)
@@ -480,6 +494,8 @@ class ChunkTests(EverySplit):
             (b"<html>", "comes in chunks, but it begins with b'<html>'"),
             (b"1\r\na\r\n<html>", "this is no chunk size: b'<html>'"),
             (b"1\r\nabc", "a chunk does not end at its size: b'bc'"),
+            (b"\r\na", "but it begins with an empty line"),
+            (b"1\r\na\r\n\r\n", "this is no chunk size: an empty line"),
         ):
             reader = ResponseReader()
             reader.feed(CHUNKED + stream)

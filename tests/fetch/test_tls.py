@@ -192,9 +192,12 @@ class TrustTests(HTTPSTestCase):
         """What is wrong with the file of authorities is said when it matters."""
         empty = self.folder / "empty.pem"
         empty.write_text("nothing\n")
+        damaged = self.folder / "damaged.pem"
+        damaged.write_bytes(self.authority.pem[:200])
         for file, said in (
             (self.folder / "nosuch.pem", "which does not exist"),
             (empty, "in which there is no certificate"),
+            (damaged, "in which a certificate is damaged"),
             (self.folder, "which cannot be read (Is a directory)"),
             (empty / "a", "which cannot be read (Not a directory)"),
         ):

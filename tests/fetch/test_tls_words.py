@@ -40,6 +40,15 @@ class WordsTests(SynchronousTestCase):
         said = failure_sentence(VerificationError(errors=[]), "a.example", FOR_HTTPS)
         self.assertIn("the certificate is not for 'a.example'", said)
 
+    def test_last_reason(self) -> None:
+        """OpenSSL says first what it found in the certificate, at last what follows from that."""
+        error = SSL.Error(
+            [("X509 V3 routines", "", "invalid certificate"),
+             ("SSL routines", "", "certificate verify failed")]
+        )  # fmt: skip
+        said = failure_sentence(error, "a.example", FOR_HTTPS)
+        self.assertIn("not one that the policy for https trusts", said)
+
     def test_anything(self) -> None:
         """An error that has nothing of OpenSSL's."""
         for error in (None, SSL.Error(), SSL.Error([]), ValueError("a")):
