@@ -147,6 +147,10 @@ class StartingTogetherTests(UNIXTestCase):
 
 
 class RefusalTests(UNIXTestCase):
+    async def test_a_loop_of_links(self) -> None:
+        (self.folder / "loop").symlink_to("loop")
+        self.assertIn("cannot be made: Too many", await self.refused(self.folder / "loop" / "h"))
+
     async def test_folders(self) -> None:
         self.assertIn(f"mkdir -p {self.folder}/a", await self.refused(self.folder / "a" / "h.sock"))
         (self.folder / "file").touch()
