@@ -1,8 +1,9 @@
 """How many connections there may be."""
 
+import os
 import resource
 from collections import Counter
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from typing import Any
 
 from twisted.application.internet import TimerService
@@ -19,7 +20,6 @@ from twisted.internet.protocol import Protocol
 from twisted.logger import Logger
 from zope.interface import implementer
 
-from hello_service.daemon.accepting import check_descriptors
 from hello_service.daemon.connections import Connections
 from hello_service.daemon.listening import ListeningService
 
@@ -123,6 +123,16 @@ class LimitedFactory:
         self._refused.clear()
 
 
+def _check_descriptors(count: int) -> None:
+    """Try to open C{count} more descriptors.
+
+    @raises OSError: if this process may not have them.
+    """
+    with ExitStack() as probes:
+        for _ in range(count):
+            probes.callback(os.close, os.open(os.devnull, os.O_RDONLY))
+
+
 class ExhaustionService(TimerService):
     """Has connections wait while there are no descriptors for them; it looks once a second.
 
@@ -140,7 +150,7 @@ class ExhaustionService(TimerService):
     def _look(self) -> None:
         try:
             # One for the next connection; then each port may accept one before it is paused.
-            check_descriptors(self._listening.paused + 1)
+            _check_descriptors(self._listening.paused + 1)
         except OSError as error:
             self._listening.pause()
             if not self._exhausted:
