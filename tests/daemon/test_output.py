@@ -67,7 +67,7 @@ class OutputTests(OutputTestCase):
         self.assert_never_waits(*self.pipe())
 
     def test_a_full_pipe(self) -> None:
-        reader, writer = self.pipe()
+        _, writer = self.pipe()
         output = output_on(writer)
         self.fill(output)
         self.assertFalse(output.wait(0))
