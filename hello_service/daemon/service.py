@@ -94,6 +94,7 @@ class DaemonService(DrainingService):
         told = settings or Settings()
         notifier = notifier or Notifier()
         connections = factory.connections
+
         self._listening_on = ListeningService(
             list(inherited) or _endpoints(reactor, told),
             LimitedFactory(reactor, factory, connections, told.max_connections, told.max_per_host),

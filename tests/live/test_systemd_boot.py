@@ -12,6 +12,12 @@ ExecStart=
 ExecStart=/opt/hello_service/bin/twistd --nodaemon --pidfile= --reactor=uvloop hello
 """
 
+LATE = """[Service]
+RestartSec=10ms
+ExecStart=
+ExecStart=/opt/hello_service/bin/twistd --nodaemon --pidfile= hello --interface=192.0.2.1
+"""
+
 SLOW_STOP = """[Service]
 TimeoutStopSec=1
 ExecStart=
@@ -55,6 +61,15 @@ class ServiceTests(BootTestCase):
             self.assertRaises(AssertionError, systemd.systemctl, "start", "hello.service")
         systemd.wait_for("127.0.0.1:9999 is in use by another program")
         self.assertNotEqual(systemd.show("hello.service", "ActiveState"), "active")
+
+    def test_it_waits_for_an_address_that_comes_late(self) -> None:
+        systemd = self.boot("hello.service", hello=LATE)
+        self.assertRaises(AssertionError, systemd.systemctl, "start", "hello.service")
+        systemd.wait_for("192.0.2.1:9999 is not on this machine", 7)  # systemd gives up after 5
+        address = systemd.run("ip", "address", "add", "192.0.2.1/32", "dev", "lo")
+        self.assertEqual(address.returncode, 0, address.stderr)
+        systemd.wait_for("Started hello.service")
+        self.assertEqual(systemd.show("hello.service", "ActiveState"), "active")
 
     def test_it_lives_through_a_reload(self) -> None:
         systemd = self.started("hello.service")
