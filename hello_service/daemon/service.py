@@ -12,6 +12,7 @@ from twisted.logger import Logger
 from hello_service.address import address_text
 from hello_service.daemon.drain import DrainingService
 from hello_service.daemon.endpoints import MAXIMUM_BACKLOG, server_endpoint, shared_endpoint
+from hello_service.daemon.keepalive import keep_alive
 from hello_service.daemon.limits import ExhaustionService, LimitedFactory
 from hello_service.daemon.listening import CannotListen, ListeningService
 from hello_service.daemon.notify import Notifier, NotifyService
@@ -32,6 +33,7 @@ class Settings:
     @ivar backlog: connections that may wait to be accepted, for endpoints that do not say.
     @ivar max_connections: how many there may be, if there is a limit, and of one host the next.
     @ivar idle_timeout: seconds after which a silent client is disconnected, and any the next.
+    @ivar keepalive: seconds of quiet after which a TCP peer is probed; 0 leaves it to the sockets.
     @ivar drain_delay: seconds to listen on when it stops, and for clients to end the next.
     """
 
@@ -44,6 +46,7 @@ class Settings:
     max_per_host: int | None = None
     idle_timeout: float | None = None
     max_lifetime: float | None = None
+    keepalive: int = 60
     drain_delay: float = 0.0
     drain_timeout: float = 10.0
 
@@ -95,10 +98,15 @@ class DaemonService(DrainingService):
         notifier = notifier or Notifier()
         connections = factory.connections
 
+        def listens(port: IListeningPort) -> None:
+            if told.keepalive:
+                keep_alive(port, told.keepalive)
+            announce(port)
+
         self._listening_on = ListeningService(
             list(inherited) or _endpoints(reactor, told),
             LimitedFactory(reactor, factory, connections, told.max_connections, told.max_per_host),
-            announce,
+            listens,
             lambda: reactor.callWhenRunning(notifier.ready),
             failed,
             page,

@@ -21,6 +21,7 @@ class OptionsTests(SynchronousTestCase):
             *("--max-connections", "7", "--max-per-host", "3"),
             *("--idle-timeout", "60", "--max-lifetime", "3600.5"),
             *("--drain-delay", "0", "--drain-timeout", "20"),
+            *("--keepalive", "0"),
         )
         self.assertEqual(
             options,
@@ -34,6 +35,7 @@ class OptionsTests(SynchronousTestCase):
                 "max-lifetime": 3600.5,
                 "drain-delay": 0.0,
                 "drain-timeout": 20.0,
+                "keepalive": 0,
                 "listen": [],
                 "reuse-port": False,
             },
@@ -54,6 +56,10 @@ class OptionsTests(SynchronousTestCase):
             parsed("--port=0", "--reuse-port", "--drain-delay=0.5").settings(),
             Settings(port=0, reuse_port=True, drain_delay=0.5, listen=[]),
         )
+        self.assertEqual(
+            parsed("--keepalive=0").settings(),
+            Settings(keepalive=0, listen=[]),
+        )
         self.assertEqual(parsed("--listen=tcp:1").settings().listen, ["tcp:1"])
 
     def test_wrong_uses(self) -> None:
@@ -69,6 +75,8 @@ class OptionsTests(SynchronousTestCase):
             ["--max-lifetime", "0"],
             ["--drain-delay", "-1"],
             ["--drain-timeout", "inf"],
+            ["--keepalive", "-1"],
+            ["--keepalive", "32768"],
             ["--listen", "tcp:1", "--port", "0"],
             ["--listen", "tcp:1", "--interface", "::"],
             ["--listen", "tcp:1", "--reuse-port"],

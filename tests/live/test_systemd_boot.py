@@ -1,6 +1,7 @@
 """The shipped units, run by a real systemd."""
 
 import select
+import socket
 from concurrent.futures import ThreadPoolExecutor
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -16,6 +17,11 @@ LATE = """[Service]
 RestartSec=10ms
 ExecStart=
 ExecStart=/opt/hello_service/bin/twistd --nodaemon --pidfile= hello --interface=192.0.2.1
+"""
+
+KEEPALIVE = """[Service]
+ExecStart=
+ExecStart=/opt/hello_service/bin/twistd --nodaemon --pidfile= --reactor={} hello -p{} --keepalive=1
 """
 
 SLOW_STOP = """[Service]
@@ -70,6 +76,19 @@ class ServiceTests(BootTestCase):
         self.assertEqual(address.returncode, 0, address.stderr)
         systemd.wait_for("Started hello.service")
         self.assertEqual(systemd.show("hello.service", "ActiveState"), "active")
+
+    def test_whoever_is_gone_without_a_word_goes(self) -> None:
+        epoll, uvloop = (KEEPALIVE.format(*how) for how in (("epoll", 9999), ("uvloop", 9998)))
+        drop_ins = {"hello": epoll, "hello@": uvloop}
+        systemd = self.started("hello.service", "hello@.service", **drop_ins)
+        systemd.systemctl("start", "hello@1.service")
+        with systemd.connect() as client, systemd.connect(9998) as other:
+            for each in (client, other):
+                self.assertEqual(each.recv(8), b"Welcome!")
+                each.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
+            down = systemd.run("ip", "link", "set", "lo", "down")
+            self.assertEqual(down.returncode, 0, down.stderr)
+            systemd.wait_for(r"Connection from .* closed\.", 2)
 
     def test_it_lives_through_a_reload(self) -> None:
         systemd = self.started("hello.service")
