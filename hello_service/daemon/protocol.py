@@ -1,6 +1,5 @@
 """The protocol that a daemon's own one builds on: half-close, backpressure, draining, lingering."""
 
-from collections.abc import MutableSet
 from fcntl import ioctl
 from sys import byteorder, intern
 from termios import TIOCOUTQ
@@ -92,7 +91,7 @@ class DaemonProtocol(Protocol):
         self,
         clock: IReactorTime,
         peer: IAddress | None,
-        connections: MutableSet[Any],
+        connections: Connections[Any],
     ) -> None:
         self.clock = clock
         self.host: str | None = getattr(peer, "host", None)
@@ -270,6 +269,7 @@ class DaemonProtocol(Protocol):
                 "log_format": text,
                 "log_time": time(),
                 **fields,
+                **self._connections.fields,
             }
         )
 

@@ -34,6 +34,7 @@ class Settings:
     @ivar max_connections: how many there may be, if there is a limit, and of one host the next.
     @ivar idle_timeout: seconds after which a silent client is disconnected, and any the next.
     @ivar keepalive: seconds of quiet after which a TCP peer is probed; 0 leaves it to the sockets.
+    @ivar name: what it calls itself in the log and in its status.
     @ivar drain_delay: seconds to listen on when it stops, and for clients to end the next.
     """
 
@@ -47,6 +48,7 @@ class Settings:
     idle_timeout: float | None = None
     max_lifetime: float | None = None
     keepalive: int = 60
+    name: str = ""
     drain_delay: float = 0.0
     drain_timeout: float = 10.0
 
@@ -61,9 +63,9 @@ def _endpoints(reactor: Any, settings: Settings) -> list[tuple[str, IStreamServe
     return [(place, server_endpoint(reactor, place, settings.backlog)) for place in places]
 
 
-def _announce(port: IListeningPort) -> None:
+def _announce(port: IListeningPort, **fields: object) -> None:
     address = address_text(port.getHost())
-    _log.info("Listening on {address}.", event="listening", address=address)
+    _log.info("Listening on {address}.", event="listening", address=address, **fields)
 
 
 class DaemonService(DrainingService):
@@ -74,7 +76,7 @@ class DaemonService(DrainingService):
     @param reactor: L{IReactorCore}, L{IReactorTime} and what the endpoints ask of it.
     @param inherited: endpoints with the names that messages give them, in place of all others.
     @param notifier: what tells the service manager, if there is one.
-    @param announce: logs that a port listens.
+    @param announce: called with a port that listens, and the fields for its record in the log.
     @param failed: called with the L{CannotListen} of an endpoint that fails after the start.
     @param counted: what the service manager's status calls the connections.
     @param page: where each `Obstacle` to listening is explained, for messages to name.
@@ -89,7 +91,7 @@ class DaemonService(DrainingService):
         *,
         inherited: Sequence[tuple[str, IStreamServerEndpoint]] = (),
         notifier: Notifier | None = None,
-        announce: Callable[[IListeningPort], None] = _announce,
+        announce: Callable[..., None] = _announce,
         failed: Callable[[CannotListen], object] = lambda _: None,
         counted: str = "Connections",
         page: str = "",
@@ -97,11 +99,13 @@ class DaemonService(DrainingService):
         told = settings or Settings()
         notifier = notifier or Notifier()
         connections = factory.connections
+        if told.name:
+            connections.fields = {"name": told.name}
 
         def listens(port: IListeningPort) -> None:
             if told.keepalive:
                 keep_alive(port, told.keepalive)
-            announce(port)
+            announce(port, **connections.fields)
 
         self._listening_on = ListeningService(
             list(inherited) or _endpoints(reactor, told),
@@ -121,7 +125,8 @@ class DaemonService(DrainingService):
         )
 
         def status() -> str:
-            return f"{counted}: {len(connections)}" + ", draining" * self.draining
+            count = f"{counted}: {len(connections)}" + ", draining" * self.draining
+            return f"{told.name}: {count}" if told.name else count
 
         self.addService(ExhaustionService(reactor, self._listening_on))  # type: ignore[no-untyped-call]
         self.addService(NotifyService(reactor, notifier, status))  # type: ignore[no-untyped-call]

@@ -21,7 +21,7 @@ class OptionsTests(SynchronousTestCase):
             *("--max-connections", "7", "--max-per-host", "3"),
             *("--idle-timeout", "60", "--max-lifetime", "3600.5"),
             *("--drain-delay", "0", "--drain-timeout", "20"),
-            *("--keepalive", "0"),
+            *("--keepalive", "0", "--name", "50%%"),
         )
         self.assertEqual(
             options,
@@ -36,6 +36,7 @@ class OptionsTests(SynchronousTestCase):
                 "drain-delay": 0.0,
                 "drain-timeout": 20.0,
                 "keepalive": 0,
+                "name": "50%",
                 "listen": [],
                 "reuse-port": False,
             },
@@ -57,8 +58,8 @@ class OptionsTests(SynchronousTestCase):
             Settings(port=0, reuse_port=True, drain_delay=0.5, listen=[]),
         )
         self.assertEqual(
-            parsed("--keepalive=0").settings(),
-            Settings(keepalive=0, listen=[]),
+            parsed("--name=a", "--keepalive=0").settings(),
+            Settings(name="a", keepalive=0, listen=[]),
         )
         self.assertEqual(parsed("--listen=tcp:1").settings().listen, ["tcp:1"])
 
@@ -77,6 +78,7 @@ class OptionsTests(SynchronousTestCase):
             ["--drain-timeout", "inf"],
             ["--keepalive", "-1"],
             ["--keepalive", "32768"],
+            ["--name", ""],
             ["--listen", "tcp:1", "--port", "0"],
             ["--listen", "tcp:1", "--interface", "::"],
             ["--listen", "tcp:1", "--reuse-port"],
