@@ -32,8 +32,8 @@ class OptionsTests(SynchronousTestCase):
 
     def test_nothing_given(self) -> None:
         options = parsed()
-        flags = [options.pop(flag) for flag in ("reuse-port", "reveal")]
-        self.assertEqual((options.pop("listen"), flags), ([], [False] * 2))
+        flags = [options.pop(flag) for flag in ("reuse-port", "quiet-probes", "reveal")]
+        self.assertEqual((options.pop("listen"), flags), ([], [False] * 3))
         self.assertEqual(set(options.values()), {None})
 
     def test_wrong_uses(self) -> None:

@@ -6,6 +6,8 @@ from typing import Protocol, TypeVar
 
 from twisted.internet.defer import Deferred
 
+from hello_service.daemon.probes import ProbesService
+
 
 class Connection(Protocol):
     """What a protocol lets others know of its connection, and do to it.
@@ -45,9 +47,11 @@ class Connections(MutableSet[AnyConnection]):
     its connection is lost.
 
     @ivar fields: what each record of them in the log has besides its own.
+    @ivar probes: what counts those that said nothing, if the log is not to tell of each.
     """
 
     fields: Mapping[str, object] = {}
+    probes: ProbesService | None = None
 
     def __init__(self) -> None:
         self._open: set[AnyConnection] = set()

@@ -82,6 +82,7 @@ class DaemonOptions(Options):
                   " [default: 10]", seconds),
     ]  # fmt: skip
     optFlags: ClassVar[list[list[str | None]]] = [
+        ["quiet-probes", None, "Count clients that say nothing, and log the others only"],
         ["reuse-port", "r", "Let other daemons that say so, too, listen on the same port"],
     ]
 

@@ -16,6 +16,7 @@ from hello_service.daemon.keepalive import keep_alive
 from hello_service.daemon.limits import ExhaustionService, LimitedFactory
 from hello_service.daemon.listening import CannotListen, ListeningService
 from hello_service.daemon.notify import Notifier, NotifyService
+from hello_service.daemon.probes import ProbesService
 from hello_service.daemon.protocol import DaemonFactory
 from hello_service.daemon.sweep import SweepService
 
@@ -35,6 +36,7 @@ class Settings:
     @ivar idle_timeout: seconds after which a silent client is disconnected, and any the next.
     @ivar keepalive: seconds of quiet after which a TCP peer is probed; 0 leaves it to the sockets.
     @ivar name: what it calls itself in the log and in its status.
+    @ivar quiet_probes: count the connections that say nothing; the log tells of the others only.
     @ivar drain_delay: seconds to listen on when it stops, and for clients to end the next.
     """
 
@@ -49,6 +51,7 @@ class Settings:
     max_lifetime: float | None = None
     keepalive: int = 60
     name: str = ""
+    quiet_probes: bool = False
     drain_delay: float = 0.0
     drain_timeout: float = 10.0
 
@@ -101,6 +104,8 @@ class DaemonService(DrainingService):
         connections = factory.connections
         if told.name:
             connections.fields = {"name": told.name}
+        if told.quiet_probes:
+            connections.probes = ProbesService(reactor)
 
         def listens(port: IListeningPort) -> None:
             if told.keepalive:
@@ -130,6 +135,8 @@ class DaemonService(DrainingService):
 
         self.addService(ExhaustionService(reactor, self._listening_on))  # type: ignore[no-untyped-call]
         self.addService(NotifyService(reactor, notifier, status))  # type: ignore[no-untyped-call]
+        if connections.probes:
+            self.addService(connections.probes)  # type: ignore[no-untyped-call]
         if told.idle_timeout or told.max_lifetime:
             sweep = SweepService(reactor, connections, told.idle_timeout, told.max_lifetime)
             self.addService(sweep)  # type: ignore[no-untyped-call]

@@ -37,6 +37,7 @@ class OptionsTests(SynchronousTestCase):
                 "drain-timeout": 20.0,
                 "keepalive": 0,
                 "name": "50%",
+                "quiet-probes": False,
                 "listen": [],
                 "reuse-port": False,
             },
@@ -44,7 +45,8 @@ class OptionsTests(SynchronousTestCase):
 
     def test_nothing_given(self) -> None:
         options = parsed()
-        self.assertEqual((options.pop("listen"), options.pop("reuse-port")), ([], False))
+        self.assertEqual(options.pop("listen"), [])
+        self.assertEqual((options.pop("reuse-port"), options.pop("quiet-probes")), (False, False))
         self.assertEqual(set(options.values()), {None})
 
     def test_listen_repeats(self) -> None:
@@ -58,8 +60,8 @@ class OptionsTests(SynchronousTestCase):
             Settings(port=0, reuse_port=True, drain_delay=0.5, listen=[]),
         )
         self.assertEqual(
-            parsed("--name=a", "--keepalive=0").settings(),
-            Settings(name="a", keepalive=0, listen=[]),
+            parsed("--quiet-probes", "--name=a", "--keepalive=0").settings(),
+            Settings(quiet_probes=True, name="a", keepalive=0, listen=[]),
         )
         self.assertEqual(parsed("--listen=tcp:1").settings().listen, ["tcp:1"])
 

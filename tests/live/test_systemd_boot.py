@@ -90,6 +90,15 @@ class ServiceTests(BootTestCase):
             self.assertEqual(down.returncode, 0, down.stderr)
             systemd.wait_for(r"Connection from .* closed\.", 2)
 
+    def test_checks_of_its_port_are_counted(self) -> None:
+        systemd = self.started("hello.service")
+        for _ in range(3):
+            with systemd.connect() as client:
+                self.assertEqual(client.recv(8), b"Welcome!")
+        systemd.systemctl("stop", "hello.service")
+        systemd.wait_for(r"Connections that said nothing: 3\.")
+        self.assertNotIn("Accept new", systemd.run("journalctl", "--no-pager").stdout)
+
     def test_it_lives_through_a_reload(self) -> None:
         systemd = self.started("hello.service")
         with systemd.connect() as client:
