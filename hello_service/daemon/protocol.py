@@ -68,6 +68,8 @@ class DaemonProtocol(Protocol):
     @ivar answering: whether an answer is to come that waits for nobody but us, see `hold`.
     @ivar closing: whether nothing more is answered.
     @ivar reason: why it ends, a word for the log; if empty, the log says C{end} or C{lost}.
+    @ivar timer: what is to happen later, until then; cancelled if the connection is lost first. It
+        is the subclass's until `close`, which lingers by it.
     """
 
     ACCEPTED: ClassVar = "Connection from {peer}."
@@ -80,13 +82,13 @@ class DaemonProtocol(Protocol):
     answering = False
     closing = False
     reason = ""
+    timer: IDelayedCall | None = None
 
     _namespace = f"{__name__}.DaemonProtocol"
     _local = ""
     _tls = False
     _opened = False
     _congested = False
-    _lingering: IDelayedCall | None = None
     _silent: ProbesService | None = None
 
     def __init__(
@@ -221,8 +223,8 @@ class DaemonProtocol(Protocol):
         self.transport.resumeProducing()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        if self._lingering and self._lingering.active():
-            self._lingering.cancel()
+        if self.timer and self.timer.active():
+            self.timer.cancel()
         if self._silent:
             del self.dataReceived
             self._silent.count += 1
@@ -260,7 +262,7 @@ class DaemonProtocol(Protocol):
 
     def _linger(self) -> None:
         unsent = _unsent(self.transport)
-        self._lingering = self.clock.callLater(LINGER, self._stop_lingering, unsent)
+        self.timer = self.clock.callLater(LINGER, self._stop_lingering, unsent)
 
     def _stop_lingering(self, before: int) -> None:
         if before or _unsent(self.transport):
