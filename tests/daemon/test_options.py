@@ -22,6 +22,7 @@ class OptionsTests(SynchronousTestCase):
             *("--idle-timeout", "60", "--max-lifetime", "3600.5"),
             *("--drain-delay", "0", "--drain-grace", "1", "--drain-timeout", "20"),
             *("--status", "tcp:1", "--agent", "tcp:2"),
+            *("--keepalive", "0", "--name", "50%%"),
         )
         self.assertEqual(
             options,
@@ -38,6 +39,9 @@ class OptionsTests(SynchronousTestCase):
                 "drain-timeout": 20.0,
                 "status": "tcp:1",
                 "agent": "tcp:2",
+                "keepalive": 0,
+                "name": "50%",
+                "quiet-probes": False,
                 "listen": [],
                 "reuse-port": False,
             },
@@ -45,7 +49,8 @@ class OptionsTests(SynchronousTestCase):
 
     def test_nothing_given(self) -> None:
         options = parsed()
-        self.assertEqual((options.pop("listen"), options.pop("reuse-port")), ([], False))
+        self.assertEqual(options.pop("listen"), [])
+        self.assertEqual((options.pop("reuse-port"), options.pop("quiet-probes")), (False, False))
         self.assertEqual(set(options.values()), {None})
 
     def test_listen_repeats(self) -> None:
@@ -57,6 +62,10 @@ class OptionsTests(SynchronousTestCase):
         self.assertEqual(
             parsed("--port=0", "--reuse-port", "--drain-delay=0.5").settings(),
             Settings(port=0, reuse_port=True, drain_delay=0.5, listen=[]),
+        )
+        self.assertEqual(
+            parsed("--quiet-probes", "--name=a", "--keepalive=0").settings(),
+            Settings(quiet_probes=True, name="a", keepalive=0, listen=[]),
         )
         self.assertEqual(parsed("--listen=tcp:1").settings().listen, ["tcp:1"])
 
@@ -76,6 +85,9 @@ class OptionsTests(SynchronousTestCase):
             ["--drain-timeout", "inf"],
             ["--status", ""],
             ["--agent", ""],
+            ["--keepalive", "-1"],
+            ["--keepalive", "32768"],
+            ["--name", ""],
             ["--listen", "tcp:1", "--port", "0"],
             ["--listen", "tcp:1", "--interface", "::"],
             ["--listen", "tcp:1", "--reuse-port"],
@@ -100,6 +112,7 @@ class OptionsTests(SynchronousTestCase):
         self.assertEqual(self.error("--nosuch"), "--nosuch is not an option.")
         self.assertEqual(self.error("--x"), "--x is not an option.")
         self.assertEqual(self.error("-x"), "-x is not an option.")
+        self.assertEqual(self.error("--\x1b[31m"), r"'--\x1b[31m' is not an option.")
         self.assertEqual(
             self.error("--max-conections=1"),
             "--max-conections is not an option: do you mean --max-connections?",
@@ -160,6 +173,7 @@ class Parent(Options):
     """Stands for twistd."""
 
     subCommands: ClassVar = [["shout", None, DaemonOptions, "Shout."]]
+    optFlags: ClassVar = [["nodaemon", "n", "Stay."]]
 
 
 class SubcommandTests(SynchronousTestCase):
@@ -172,6 +186,16 @@ class SubcommandTests(SynchronousTestCase):
             "twistd shout: --port: 'x' is not a whole number from 0 to 65535."
             " See `twistd shout --help`.",
         )
+
+    def test_an_option_of_twistd_behind_the_subcommand(self) -> None:
+        self.patch(sys, "argv", ["/usr/bin/twistd"])
+        for option in ("-n", "--nodaemon"):
+            raised = self.assertRaises(SystemExit, Parent().parseOptions, ["shout", option])
+            self.assertEqual(
+                raised.code,
+                f"twistd shout: {option} is an option of twistd: write it before shout."
+                " See `twistd shout --help`.",
+            )
 
     def test_no_error(self) -> None:
         parent = Parent()

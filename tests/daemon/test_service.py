@@ -107,6 +107,14 @@ class DaemonServiceTests(SynchronousTestCase):
         self.assertTrue(transport.disconnected)
 
     def test_the_status(self) -> None:
+        for name, before in (("", ""), ("web-1", "web-1: ")):
+            with self.subTest(name):
+                self.setUp()
+                told = [f"{before}Connections: {rest}" for rest in ("0", "1", "1, draining")]
+                self.assertEqual(self.statuses(name), told)
+
+    def statuses(self, name: str) -> list[str]:
+        """Return what the service manager is told, one connection long."""
         told: list[str] = []
 
         class Told(Notifier):
@@ -117,13 +125,28 @@ class DaemonServiceTests(SynchronousTestCase):
             def status(self, text: str) -> None:
                 told.append(text)
 
-        service = self.service(notifier=Told())
+        service = self.service(Settings(name=name), notifier=Told())
         service.startService()
         self.connect(self.reactor.tcpServers[0][1])
         self.reactor.advance(1)
         service.stopService()
         self.reactor.advance(1)
-        self.assertEqual(told, ["Connections: 0", "Connections: 1", "Connections: 1, draining"])
+        return told
+
+    def test_the_name_in_the_log(self) -> None:
+        for name, fields in (("", {}), ("web-1", {"name": "web-1"})):
+            with self.subTest(name), capturedLogs() as events:
+                self.setUp()
+                factory = self.listen(name=name)[1]
+                protocol = factory.buildProtocol(IPv4Address("TCP", "192.0.2.1", 1))
+                protocol.makeConnection(HalfCloseTransport())
+                protocol.connectionLost()
+                told = [
+                    (event["event"], {"name": event["name"]} if "name" in event else {})
+                    for event in events
+                ]
+                kinds = ("listening", "accepted", "closed")
+                self.assertEqual(told, [(kind, fields) for kind in kinds])
 
     def test_says_that_it_waits(self) -> None:
         with capturedLogs() as events:
@@ -194,14 +217,14 @@ class DaemonServiceTests(SynchronousTestCase):
         self.assertEqual(named, ["status", "agent", "listening"])
 
     def test_who_watches_it_sees_it_drain(self) -> None:
-        service = self.beside(drain_delay=3.0, max_connections=1)
+        service = self.beside(drain_delay=3.0, max_connections=1, name="web-1")
         for _ in range(2):
             self.connect(self.reactor.tcpServers[2][1])
         self.assertIn(b"200 OK", self.ask(0, READY))
         self.assertEqual(self.ask(1), b"up ready\n")
         metrics = self.ask(0, READY.replace(b"readyz", b"metrics"))
         for line in (
-            b'daemon_build_info{name="daemon",reactor="MemoryReactorClock",version=""} 1.0',
+            b'daemon_build_info{name="web-1",reactor="MemoryReactorClock",version=""} 1.0',
             b"daemon_connections_open 1.0",
             b'daemon_connections_refused_total{limit="total"} 1.0',
         ):
