@@ -1,3 +1,4 @@
+import os
 import select
 import socket
 import sys
@@ -5,11 +6,15 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.protocol import Factory, Protocol
+from twisted.internet.task import deferLater
+from twisted.python.failure import Failure
 from twisted.trial.unittest import SkipTest, TestCase
 
+from hello_service.daemon.activation import adopted_endpoint
 from hello_service.daemon.closing import accept_the_last, refuse_new
 from hello_service.daemon.endpoints import server_endpoint
-from hello_service.daemon.listening import ListeningService
+from hello_service.daemon.listening import CannotListen, ListeningService
+from tests.daemon.test_listening import SlowEndpoint
 from tests.processes import PATIENCE
 
 
@@ -96,3 +101,40 @@ class LastTests(TestCase):
             with client:
                 self.assertEqual(client.recv(8), b"Welcome!")
         self.assertRaises(ConnectionRefusedError, socket.create_connection, place)
+
+    async def test_a_socket_that_is_inherited_stays_as_it_is(self) -> None:
+        from twisted.internet import reactor
+
+        with socket.create_server(("127.0.0.1", 0)) as inherited:
+            service = ListeningService(
+                [("here", adopted_endpoint(reactor, os.dup(inherited.fileno()), "here"))],
+                Factory.forProtocol(Greeting),
+                lambda _: None,
+            )
+            service.startService()
+            await service.stopService()
+            socket.create_connection(inherited.getsockname(), PATIENCE).close()
+
+    async def test_nobody_is_accepted_where_the_start_fails(self) -> None:
+        from twisted.internet import reactor
+
+        late = SlowEndpoint()
+        built: list[object] = []
+
+        class Building(Factory):
+            def buildProtocol(self, addr: object) -> Protocol:
+                built.append(addr)
+                return Greeting()
+
+        service = ListeningService(
+            [("here", server_endpoint(reactor, "tcp:0:interface=127.0.0.1")), ("there", late)],
+            Building(),
+            lambda _: None,
+        )
+        service.privilegedStartService()
+        (port,) = service.ports
+        with socket.create_connection(("127.0.0.1", port.getHost().port)):
+            late.outcome.errback(Failure(OSError("broken")))
+            self.assertRaises(CannotListen, service.startService)
+            await deferLater(reactor, 0)
+        self.assertEqual(built, [])

@@ -1,3 +1,4 @@
+import tempfile
 from http import HTTPStatus
 
 from twisted.internet.testing import MemoryReactorClock, StringTransport
@@ -95,6 +96,7 @@ class StatusTests(SynchronousTestCase):
         self.assertEqual(transport.value().count(b"HTTP/1.1"), 1)
 
     def test_a_body_is_thrown_away(self) -> None:
+        self.patch(tempfile, "tempdir", self.mktemp())  # where it would be kept is not there
         head = b"POST /healthz HTTP/1.1\r\nContent-Type: multipart/form-data; boundary=x\r\n"
         for rest in (
             b"Content-Length: 9\r\n\r\nMichael\r\n",
