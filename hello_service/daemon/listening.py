@@ -30,6 +30,7 @@ class ListeningService(Service):
     @param ready: called once all of them listen.
     @param failed: called with the L{CannotListen} of an endpoint that fails after the start.
     @param page: where each `Obstacle` is explained, for messages to name.
+    @param below: wraps the factory of each port, TLS included.
     @ivar ports: those that listen, each with the name of its endpoint.
     @ivar paused: how many ports accept no connections for now.
     """
@@ -44,6 +45,7 @@ class ListeningService(Service):
         ready: Callable[[], object] = lambda: None,
         failed: Callable[[CannotListen], object] = lambda _: None,
         page: str = "",
+        below: Callable[[IProtocolFactory], IProtocolFactory] | None = None,
     ) -> None:
         self._endpoints = endpoints
         self._factory = TellingFactory(factory, self._accepted)
@@ -51,6 +53,7 @@ class ListeningService(Service):
         self._ready = ready
         self._failed = failed
         self._page = page
+        self._below = below
         self.ports: dict[Any, str] = {}  # all of Twisted's and ours can stop reading
         self.paused = 0
         self._descriptors: list[int] = []
@@ -110,6 +113,8 @@ class ListeningService(Service):
 
     def _listen(self, port: IListeningPort, place: str) -> None:
         self.ports[port] = place
+        if self._below is not None:
+            self._put_below(port, self._below)
         if isinstance(port, tcp.Port):
             self._descriptors.append(port.fileno())
             if type(port).doRead is tcp.Port.doRead:
@@ -117,6 +122,12 @@ class ListeningService(Service):
         self._listening(port)
         if len(self.ports) == len(self._endpoints):
             self._ready()
+
+    def _put_below(self, port: Any, wrap: Callable[[IProtocolFactory], IProtocolFactory]) -> None:
+        if not isinstance(port, tcp.Port):
+            raise NotImplementedError("it cannot read PROXY headers: use a tcp: endpoint for them")
+        # For ssl: and tls: the endpoint has put TLS around ours.
+        port.factory = TellingFactory(wrap(port.factory), self._accepted)  # type: ignore[arg-type, assignment]
 
     def _fail_to_stop(self, failure: Failure, place: str) -> None:
         self._log.warn("{place} is not cleaned up: {why}.", place=place, why=str(failure.value))

@@ -1,10 +1,11 @@
 """The protocol that a daemon's own one builds on: half-close, backpressure, draining, lingering."""
 
-from collections.abc import MutableSet
+from collections.abc import Mapping, MutableSet
 from fcntl import ioctl
 from sys import byteorder, intern
 from termios import TIOCOUTQ
 from time import time
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 from twisted.internet.error import ConnectionDone
@@ -83,6 +84,7 @@ class DaemonProtocol(Protocol):
 
     _namespace = f"{__name__}.DaemonProtocol"
     _local = ""
+    _via: Mapping[str, str] = MappingProxyType({})
     _tls = False
     _opened = False
     _congested = False
@@ -191,7 +193,9 @@ class DaemonProtocol(Protocol):
         self.started = self.clock.seconds()
         self._local = intern(address_text(self.transport.getHost()))  # the same for most
         self._connections.add(self)
-        self._tell(self.ACCEPTED, event="accepted", peer=self._peer, local=self._local)
+        if via := getattr(self.transport, "via", None):  # see proxied.py
+            self._via = {"via": via}
+        self._tell(self.ACCEPTED, event="accepted", peer=self._peer, local=self._local, **self._via)
         self._tls = ISSLTransport.providedBy(self.transport)
         if not self._tls:
             self._open()
@@ -220,7 +224,7 @@ class DaemonProtocol(Protocol):
             self._lingering.cancel()
         self._tell(
             self.CLOSED,
-            event="closed", peer=self._peer, local=self._local,
+            event="closed", peer=self._peer, local=self._local, **self._via,
             started=self.started, duration=round(self.clock.seconds() - self.started, 6),
             **self.account(), bytes_in=self.bytes_in, bytes_out=self.bytes_out,
             reason=self.reason or ("end" if reason.check(ConnectionDone) else "lost"),
