@@ -1,10 +1,12 @@
 """The open connections of a daemon, for all who count, end or wait for them."""
 
 from collections import Counter
-from collections.abc import Iterator, MutableSet
+from collections.abc import Iterator, Mapping, MutableSet
 from typing import Protocol, TypeVar
 
 from twisted.internet.defer import Deferred
+
+from hello_service.daemon.probes import ProbesService
 
 
 class Connection(Protocol):
@@ -33,7 +35,7 @@ class Connection(Protocol):
 
 
 def _plain(host: str | None) -> str | None:
-    """Give a host one name: C{::} has IPv4 addresses in the clothes of IPv6 (RFC 4291, 2.5.5)."""
+    """Give a host one name: to C{::}, IPv4 clients come as C{::ffff:1.2.3.4} (RFC 4291, 2.5.5)."""
     return host and host.removeprefix("::ffff:")
 
 
@@ -43,7 +45,13 @@ AnyConnection = TypeVar("AnyConnection", bound=Connection)
 class Connections(MutableSet[AnyConnection]):
     """A set of connections: a protocol adds itself when it is connected and discards itself when
     its connection is lost.
+
+    @ivar fields: what each record of them in the log has besides its own.
+    @ivar probes: what counts those that said nothing, if the log is not to tell of each.
     """
+
+    fields: Mapping[str, object] = {}
+    probes: ProbesService | None = None
 
     def __init__(self) -> None:
         self._open: set[AnyConnection] = set()
@@ -84,7 +92,7 @@ class Connections(MutableSet[AnyConnection]):
         return iter(tuple(self._open))
 
     def from_host(self, host: str | None) -> int:
-        """Count those from one host; who never asks does not pay for it."""
+        """Count those from one host; the counts are kept only once somebody has asked."""
         if self._hosts is None:
             self._hosts = Counter(_plain(connection.host) for connection in self._open)
         return self._hosts[_plain(host)]

@@ -13,6 +13,8 @@ from twisted.python.usage import Options, UsageError
 
 from hello_service.daemon.balancers import balancers
 from hello_service.daemon.endpoints import MAXIMUM_BACKLOG, interface_address
+from hello_service.daemon.keepalive import LONGEST
+from hello_service.daemon.own_name import own_name
 from hello_service.daemon.service import Settings
 from hello_service.values import BadValue, not_empty, positive_seconds, seconds, whole_number
 
@@ -72,12 +74,18 @@ class DaemonOptions(Options):
                   " disconnected [default: never]", positive_seconds),
         parameter("max-lifetime", None, "Seconds after which any client is disconnected"
                   " [default: never]", positive_seconds),
+        parameter("keepalive", None, "Seconds of quiet after which the system finds out whether a"
+                  " TCP client is still there, 0 for never [default: 60]",
+                  whole_number(0, LONGEST)),
+        parameter("name", None, "What the daemon calls itself in the log and in its status; %H is"
+                  " the host's name, %% a percent sign [default: nothing]", own_name),
         parameter("drain-delay", None, "Seconds to go on listening once told to stop, for"
                   " balancers [default: 0]", seconds),
         parameter("drain-timeout", None, "Seconds that clients then have to take their answers"
                   " [default: 10]", seconds),
     ]  # fmt: skip
-    optFlags: ClassVar = [
+    optFlags: ClassVar[list[list[str | None]]] = [
+        ["quiet-probes", None, "Count clients that say nothing, and log the others only"],
         ["reuse-port", "r", "Let other daemons that say so, too, listen on the same port"],
     ]
 
@@ -152,7 +160,7 @@ class DaemonOptions(Options):
     def _explain(self, error: GetoptError) -> str:
         if f"--{error.opt}" not in error.msg:
             known = f"{error.opt}:" in self.shortOpt
-            return f"-{error.opt} needs a value." if known else f"-{error.opt} is not an option."
+            return f"-{error.opt} needs a value." if known else self._unknown(f"-{error.opt}")
         meant = [name for name in self.longOpt if name.startswith(error.opt)]
         names = sorted({name.rstrip("=") for name in self.longOpt})
         if f"{error.opt}=" in meant:
@@ -163,5 +171,11 @@ class DaemonOptions(Options):
             each = ", ".join(f"--{name.rstrip('=')}" for name in sorted(meant))
             return f"--{error.opt} can be {each}: write more of it."
         near = get_close_matches(error.opt, names, 1)
-        advice = f": do you mean --{near[0]}?" if near else "."
-        return f"--{error.opt} is not an option{advice}"
+        return self._unknown(f"--{error.opt}", f": do you mean --{near[0]}?" if near else ".")
+
+    def _unknown(self, option: str, advice: str = ".") -> str:
+        if self.parent is not None and option.lstrip("-") in self.parent.synonyms:
+            command = os.path.basename(sys.argv[0])
+            return f"{option} is an option of {command}: write it before {self.parent.subCommand}."
+        name = option if option.isprintable() else ascii(option)
+        return f"{name} is not an option{advice}"

@@ -1,6 +1,6 @@
 """The protocol that a daemon's own one builds on: half-close, backpressure, draining, lingering."""
 
-from collections.abc import Mapping, MutableSet
+from collections.abc import Mapping
 from fcntl import ioctl
 from sys import byteorder, intern
 from termios import TIOCOUTQ
@@ -28,6 +28,7 @@ from zope.interface import implementer
 
 from hello_service.address import address_text
 from hello_service.daemon.connections import Connections
+from hello_service.daemon.probes import ProbesService
 
 LINGER = 2.0
 """Seconds that a peer has to close its side, once it has all of ours; what it still sends is thrown
@@ -69,6 +70,8 @@ class DaemonProtocol(Protocol):
     @ivar answering: whether an answer is to come that waits for nobody but us, see `hold`.
     @ivar closing: whether nothing more is answered.
     @ivar reason: why it ends, a word for the log; if empty, the log says C{end} or C{lost}.
+    @ivar timer: what is to happen later, until then; cancelled if the connection is lost first. It
+        is the subclass's until `close`, which lingers by it.
     """
 
     ACCEPTED: ClassVar = "Connection from {peer}."
@@ -81,6 +84,7 @@ class DaemonProtocol(Protocol):
     answering = False
     closing = False
     reason = ""
+    timer: IDelayedCall | None = None
 
     _namespace = f"{__name__}.DaemonProtocol"
     _local = ""
@@ -88,13 +92,13 @@ class DaemonProtocol(Protocol):
     _tls = False
     _opened = False
     _congested = False
-    _lingering: IDelayedCall | None = None
+    _silent: ProbesService | None = None
 
     def __init__(
         self,
         clock: IReactorTime,
         peer: IAddress | None,
-        connections: MutableSet[Any],
+        connections: Connections[Any],
     ) -> None:
         self.clock = clock
         self.host: str | None = getattr(peer, "host", None)
@@ -195,7 +199,11 @@ class DaemonProtocol(Protocol):
         self._connections.add(self)
         if via := getattr(self.transport, "via", None):  # see proxied.py
             self._via = {"via": via}
-        self._tell(self.ACCEPTED, event="accepted", peer=self._peer, local=self._local, **self._via)
+        if self._connections.probes is None:
+            self._tell_accepted()
+        else:
+            self._silent = self._connections.probes
+            self.dataReceived = self._first_read  # type: ignore[method-assign]
         self._tls = ISSLTransport.providedBy(self.transport)
         if not self._tls:
             self._open()
@@ -220,15 +228,19 @@ class DaemonProtocol(Protocol):
         self.transport.resumeProducing()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        if self._lingering and self._lingering.active():
-            self._lingering.cancel()
-        self._tell(
-            self.CLOSED,
-            event="closed", peer=self._peer, local=self._local, **self._via,
-            started=self.started, duration=round(self.clock.seconds() - self.started, 6),
-            **self.account(), bytes_in=self.bytes_in, bytes_out=self.bytes_out,
-            reason=self.reason or ("end" if reason.check(ConnectionDone) else "lost"),
-        )  # fmt: skip
+        if self.timer and self.timer.active():
+            self.timer.cancel()
+        if self._silent:
+            del self.dataReceived
+            self._silent.count += 1
+        else:
+            self._tell(
+                self.CLOSED,
+                event="closed", peer=self._peer, local=self._local,
+                started=self.started, duration=round(self.clock.seconds() - self.started, 6),
+                **self.account(), bytes_in=self.bytes_in, bytes_out=self.bytes_out,
+                reason=self.reason or ("end" if reason.check(ConnectionDone) else "lost"),
+            )  # fmt: skip
         self._connections.discard(self)
 
     def pauseProducing(self) -> None:
@@ -255,7 +267,7 @@ class DaemonProtocol(Protocol):
 
     def _linger(self) -> None:
         unsent = _unsent(self.transport)
-        self._lingering = self.clock.callLater(LINGER, self._stop_lingering, unsent)
+        self.timer = self.clock.callLater(LINGER, self._stop_lingering, unsent)
 
     def _stop_lingering(self, before: int) -> None:
         if before or _unsent(self.transport):
@@ -264,6 +276,16 @@ class DaemonProtocol(Protocol):
             self.transport.abortConnection()
         else:
             self.transport.loseConnection()
+
+    def _first_read(self, data: bytes) -> None:
+        """Stand in for C{dataReceived} until the peer has said something: then tell of it."""
+        self._silent = None
+        del self.dataReceived
+        self._tell_accepted()
+        self.dataReceived(data)
+
+    def _tell_accepted(self) -> None:
+        self._tell(self.ACCEPTED, event="accepted", peer=self._peer, local=self._local)
 
     def _tell(self, text: str, **fields: object) -> None:
         """Log an event, for a fifth of the time that C{Logger.info} takes."""
@@ -274,6 +296,8 @@ class DaemonProtocol(Protocol):
                 "log_format": text,
                 "log_time": time(),
                 **fields,
+                **self._connections.fields,
+                **self._via,
             }
         )
 

@@ -15,9 +15,11 @@ from hello_service.daemon.balancers import Balancers
 from hello_service.daemon.drain import DrainingService
 from hello_service.daemon.endpoint_strings import quoted
 from hello_service.daemon.endpoints import MAXIMUM_BACKLOG, server_endpoint, shared_endpoint
+from hello_service.daemon.keepalive import keep_alive
 from hello_service.daemon.limits import ExhaustionService, LimitedFactory
 from hello_service.daemon.listening import CannotListen, ListeningService
 from hello_service.daemon.notify import Notifier, NotifyService
+from hello_service.daemon.probes import ProbesService
 from hello_service.daemon.protocol import DaemonFactory
 from hello_service.daemon.proxied import ProxiedFactory
 from hello_service.daemon.sweep import SweepService
@@ -34,10 +36,16 @@ class Settings:
     @ivar listen: endpoint strings, in place of C{port} and C{interface}.
     @ivar reuse_port: share C{port} with daemons that do so, too.
     @ivar backlog: connections that may wait to be accepted, for endpoints that do not say.
-    @ivar max_connections: how many there may be, if there is a limit, and of one host the next.
+    @ivar max_connections: how many there may be, if there is a limit.
+    @ivar max_per_host: how many there may be from one IP address, if there is a limit.
     @ivar proxy_from: the balancers whose connections begin with a PROXY header, if there are any.
-    @ivar idle_timeout: seconds after which a silent client is disconnected, and any the next.
-    @ivar drain_delay: seconds to listen on when it stops, and for clients to end the next.
+    @ivar idle_timeout: seconds after which a client that sends nothing is disconnected, if ever.
+    @ivar max_lifetime: seconds after which any client is disconnected, if ever.
+    @ivar keepalive: seconds of quiet after which a TCP peer is probed; 0 leaves it to the sockets.
+    @ivar name: what it calls itself in the log and in its status.
+    @ivar quiet_probes: count the connections that say nothing; the log tells of the others only.
+    @ivar drain_delay: seconds that it goes on listening once told to stop.
+    @ivar drain_timeout: seconds that clients then have to take their answers.
     """
 
     port: int = 9999
@@ -50,6 +58,9 @@ class Settings:
     proxy_from: Balancers | None = None
     idle_timeout: float | None = None
     max_lifetime: float | None = None
+    keepalive: int = 60
+    name: str = ""
+    quiet_probes: bool = False
     drain_delay: float = 0.0
     drain_timeout: float = 10.0
 
@@ -70,9 +81,9 @@ def _endpoints(reactor: Any, settings: Settings) -> list[tuple[str, IStreamServe
     return [(place, server_endpoint(reactor, place, settings.backlog)) for place in places]
 
 
-def _announce(port: IListeningPort) -> None:
+def _announce(port: IListeningPort, **fields: object) -> None:
     address = address_text(port.getHost())
-    _log.info("Listening on {address}.", event="listening", address=address)
+    _log.info("Listening on {address}.", event="listening", address=address, **fields)
 
 
 class DaemonService(DrainingService):
@@ -83,7 +94,7 @@ class DaemonService(DrainingService):
     @param reactor: L{IReactorCore}, L{IReactorTime} and what the endpoints ask of it.
     @param inherited: endpoints with the names that messages give them, in place of all others.
     @param notifier: what tells the service manager, if there is one.
-    @param announce: logs that a port listens.
+    @param announce: called with a port that listens, and the fields for its record in the log.
     @param failed: called with the L{CannotListen} of an endpoint that fails after the start.
     @param counted: what the service manager's status calls the connections.
     @param page: where each `Obstacle` to listening is explained, for messages to name.
@@ -98,7 +109,7 @@ class DaemonService(DrainingService):
         *,
         inherited: Sequence[tuple[str, IStreamServerEndpoint]] = (),
         notifier: Notifier | None = None,
-        announce: Callable[[IListeningPort], None] = _announce,
+        announce: Callable[..., None] = _announce,
         failed: Callable[[CannotListen], object] = lambda _: None,
         counted: str = "Connections",
         page: str = "",
@@ -106,13 +117,23 @@ class DaemonService(DrainingService):
         told = settings or Settings()
         notifier = notifier or Notifier()
         connections = factory.connections
+        if told.name:
+            connections.fields = {"name": told.name}
+        if told.quiet_probes:
+            connections.probes = ProbesService(reactor)
+
+        def listens(port: IListeningPort) -> None:
+            if told.keepalive:
+                keep_alive(port, told.keepalive)
+            announce(port, **connections.fields)
+
         limited = LimitedFactory(
             reactor, factory, connections, told.max_connections, told.max_per_host
         )
         self._listening_on = ListeningService(
             list(inherited) or _endpoints(reactor, told),
             limited,
-            announce,
+            listens,
             lambda: reactor.callWhenRunning(notifier.ready),
             failed,
             page,
@@ -128,10 +149,13 @@ class DaemonService(DrainingService):
         )
 
         def status() -> str:
-            return f"{counted}: {len(connections)}" + ", draining" * self.draining
+            count = f"{counted}: {len(connections)}" + ", draining" * self.draining
+            return f"{told.name}: {count}" if told.name else count
 
         self.addService(ExhaustionService(reactor, self._listening_on))  # type: ignore[no-untyped-call]
         self.addService(NotifyService(reactor, notifier, status))  # type: ignore[no-untyped-call]
+        if connections.probes:
+            self.addService(connections.probes)  # type: ignore[no-untyped-call]
         if told.idle_timeout or told.max_lifetime:
             sweep = SweepService(reactor, connections, told.idle_timeout, told.max_lifetime)
             self.addService(sweep)  # type: ignore[no-untyped-call]

@@ -23,6 +23,7 @@ class OptionsTests(SynchronousTestCase):
             *("--proxy-from", "10.0.0.0/8,unix"),
             *("--idle-timeout", "60", "--max-lifetime", "3600.5"),
             *("--drain-delay", "0", "--drain-timeout", "20"),
+            *("--keepalive", "0", "--name", "50%%"),
         )
         self.assertEqual(
             options,
@@ -37,6 +38,9 @@ class OptionsTests(SynchronousTestCase):
                 "max-lifetime": 3600.5,
                 "drain-delay": 0.0,
                 "drain-timeout": 20.0,
+                "keepalive": 0,
+                "name": "50%",
+                "quiet-probes": False,
                 "listen": [],
                 "reuse-port": False,
             },
@@ -44,7 +48,8 @@ class OptionsTests(SynchronousTestCase):
 
     def test_nothing_given(self) -> None:
         options = parsed()
-        self.assertEqual((options.pop("listen"), options.pop("reuse-port")), ([], False))
+        self.assertEqual(options.pop("listen"), [])
+        self.assertEqual((options.pop("reuse-port"), options.pop("quiet-probes")), (False, False))
         self.assertEqual(set(options.values()), {None})
 
     def test_listen_repeats(self) -> None:
@@ -56,6 +61,10 @@ class OptionsTests(SynchronousTestCase):
         self.assertEqual(
             parsed("--port=0", "--reuse-port", "--drain-delay=0.5").settings(),
             Settings(port=0, reuse_port=True, drain_delay=0.5, listen=[]),
+        )
+        self.assertEqual(
+            parsed("--quiet-probes", "--name=a", "--keepalive=0").settings(),
+            Settings(quiet_probes=True, name="a", keepalive=0, listen=[]),
         )
         self.assertEqual(parsed("--listen=tcp:1").settings().listen, ["tcp:1"])
 
@@ -73,6 +82,9 @@ class OptionsTests(SynchronousTestCase):
             ["--max-lifetime", "0"],
             ["--drain-delay", "-1"],
             ["--drain-timeout", "inf"],
+            ["--keepalive", "-1"],
+            ["--keepalive", "32768"],
+            ["--name", ""],
             ["--listen", "tcp:1", "--port", "0"],
             ["--listen", "tcp:1", "--interface", "::"],
             ["--listen", "tcp:1", "--reuse-port"],
@@ -97,6 +109,7 @@ class OptionsTests(SynchronousTestCase):
         self.assertEqual(self.error("--nosuch"), "--nosuch is not an option.")
         self.assertEqual(self.error("--x"), "--x is not an option.")
         self.assertEqual(self.error("-x"), "-x is not an option.")
+        self.assertEqual(self.error("--\x1b[31m"), r"'--\x1b[31m' is not an option.")
         self.assertEqual(
             self.error("--max-conections=1"),
             "--max-conections is not an option: do you mean --max-connections?",
@@ -157,6 +170,7 @@ class Parent(Options):
     """Stands for twistd."""
 
     subCommands: ClassVar = [["shout", None, DaemonOptions, "Shout."]]
+    optFlags: ClassVar = [["nodaemon", "n", "Stay."]]
 
 
 class SubcommandTests(SynchronousTestCase):
@@ -169,6 +183,16 @@ class SubcommandTests(SynchronousTestCase):
             "twistd shout: --port: 'x' is not a whole number from 0 to 65535."
             " See `twistd shout --help`.",
         )
+
+    def test_an_option_of_twistd_behind_the_subcommand(self) -> None:
+        self.patch(sys, "argv", ["/usr/bin/twistd"])
+        for option in ("-n", "--nodaemon"):
+            raised = self.assertRaises(SystemExit, Parent().parseOptions, ["shout", option])
+            self.assertEqual(
+                raised.code,
+                f"twistd shout: {option} is an option of twistd: write it before shout."
+                " See `twistd shout --help`.",
+            )
 
     def test_no_error(self) -> None:
         parent = Parent()
