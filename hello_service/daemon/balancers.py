@@ -24,7 +24,7 @@ class Balancers:
     def __contains__(self, peer: IAddress) -> bool:
         match peer:
             case IPv4Address() | IPv6Address():
-                address = ip_address(peer.host.partition("%")[0])
+                address = ip_address(peer.host)
                 # A socket on :: sees IPv4 in the clothes of IPv6 (RFC 4291, 2.5.5).
                 plain = getattr(address, "ipv4_mapped", None) or address
                 return any(plain in network for network in self.networks)

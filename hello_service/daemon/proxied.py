@@ -24,7 +24,7 @@ from hello_service.daemon.limits import LimitedFactory
 from hello_service.daemon.proxy_header import BadHeader, Header, HeaderReader
 
 DEADLINE = 3.0
-"""Seconds that a header may take, as the specification advises (section 3)."""
+"""Seconds that a header may take: enough for a lost packet of it to be sent again."""
 
 
 @implementer(IProtocolFactory)

@@ -108,15 +108,11 @@ def _source_of_line(line: bytes) -> IPv4Address | IPv6Address | None:
 
 
 def _normal(family: AddressFamily, text: bytes) -> str:
-    """Write an address as the system does, which IPv4 addresses must be already."""
-    written = text.decode("ascii")
+    """Write an address as the system does."""
     try:
-        normal = inet_ntop(family, inet_pton(family, written))
+        return inet_ntop(family, inet_pton(family, text.decode("ascii")))
     except OSError:
-        normal = ""
-    if not normal or (family == AF_INET and normal != written):
-        raise BadHeader("an address in it is none")
-    return normal
+        raise BadHeader("an address in it is none") from None
 
 
 def _address(host: str, port: int) -> IPv4Address | IPv6Address:
