@@ -5,7 +5,6 @@ from fcntl import ioctl
 from sys import byteorder, intern
 from termios import TIOCOUTQ
 from time import time
-from types import MappingProxyType
 from typing import Any, ClassVar
 
 from twisted.internet.error import ConnectionDone
@@ -88,7 +87,7 @@ class DaemonProtocol(Protocol):
 
     _namespace = f"{__name__}.DaemonProtocol"
     _local = ""
-    _via: Mapping[str, str] = MappingProxyType({})
+    _via: Mapping[str, str] = {}
     _tls = False
     _opened = False
     _congested = False
