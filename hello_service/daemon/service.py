@@ -38,7 +38,8 @@ class Settings:
     @ivar backlog: connections that may wait to be accepted, for endpoints that do not say.
     @ivar max_connections: how many there may be, if there is a limit.
     @ivar max_per_host: how many there may be from one IP address, if there is a limit.
-    @ivar proxy_from: the balancers whose connections begin with a PROXY header, if there are any.
+    @ivar proxy_from: the balancers whose connections begin with a PROXY header, if there are any;
+        C{balancers} of balancers.py reads them from a text.
     @ivar idle_timeout: seconds after which a client that sends nothing is disconnected, if ever.
     @ivar max_lifetime: seconds after which any client is disconnected, if ever.
     @ivar keepalive: seconds of quiet after which a TCP peer is probed; 0 leaves it to the sockets.
