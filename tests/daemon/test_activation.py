@@ -1,8 +1,10 @@
 import os
+import random
 import signal
 import socket
 import stat
 import sys
+from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -30,10 +32,14 @@ from tests.processes import (
 
 
 def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port: int = server.getsockname()[1]
-        return port
+    """A port that nobody uses, below those that the system gives to clients."""
+    while True:
+        port = random.randrange(20_000, 32_000)
+        with (
+            suppress(OSError),
+            socket.create_server(("::", port), family=socket.AF_INET6, dualstack_ipv6=True),
+        ):
+            return port
 
 
 class StartingEnvironmentTests(ProcessTestCase):
