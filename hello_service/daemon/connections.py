@@ -77,18 +77,22 @@ class Connections(MutableSet[AnyConnection]):
         """Take one out, if it is there."""
         if value not in self._open:
             return
-        self._open.discard(value)
+        self.hand_over(value)
         if self._closed is not None:
             self._closed(value)
+        if not self._open:
+            waiting, self._waiting = self._waiting, []
+            for emptied in waiting:
+                emptied.callback(None)
+
+    def hand_over(self, value: AnyConnection) -> None:
+        """Take one out that goes on as another, which is to be added: nothing has ended."""
+        self._open.discard(value)
         if self._hosts is not None:
             host = _plain(value.host)
             self._hosts[host] -= 1
             if not self._hosts[host]:
                 del self._hosts[host]
-        if not self._open:
-            waiting, self._waiting = self._waiting, []
-            for emptied in waiting:
-                emptied.callback(None)
 
     def __contains__(self, value: object) -> bool:
         return value in self._open

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from twisted.internet.abstract import isIPv6Address
@@ -11,9 +12,11 @@ from twisted.logger import Logger
 
 from hello_service.address import address_text
 from hello_service.daemon.agent_check import AgentFactory
+from hello_service.daemon.balancers import Balancers
 from hello_service.daemon.beside import port_beside
 from hello_service.daemon.counters import Counters
 from hello_service.daemon.drain import DrainingService
+from hello_service.daemon.endpoint_strings import quoted
 from hello_service.daemon.endpoints import MAXIMUM_BACKLOG, server_endpoint, shared_endpoint
 from hello_service.daemon.keepalive import keep_alive
 from hello_service.daemon.limits import ExhaustionService, LimitedFactory
@@ -22,6 +25,7 @@ from hello_service.daemon.metrics import exposition
 from hello_service.daemon.notify import Notifier, NotifyService
 from hello_service.daemon.probes import ProbesService
 from hello_service.daemon.protocol import DaemonFactory
+from hello_service.daemon.proxied import ProxiedFactory
 from hello_service.daemon.sweep import SweepService
 
 __all__ = ["CannotListen", "DaemonService", "Settings"]
@@ -38,6 +42,8 @@ class Settings:
     @ivar backlog: connections that may wait to be accepted, for endpoints that do not say.
     @ivar max_connections: how many there may be, if there is a limit.
     @ivar max_per_host: how many there may be from one IP address, if there is a limit.
+    @ivar proxy_from: the balancers whose connections begin with a PROXY header, if there are any;
+        C{balancers} of balancers.py reads them from a text.
     @ivar idle_timeout: seconds after which a client that sends nothing is disconnected, if ever.
     @ivar max_lifetime: seconds after which any client is disconnected, if ever.
     @ivar keepalive: seconds of quiet after which a TCP peer is probed; 0 leaves it to the sockets.
@@ -57,6 +63,7 @@ class Settings:
     backlog: int = MAXIMUM_BACKLOG
     max_connections: int | None = None
     max_per_host: int | None = None
+    proxy_from: Balancers | None = None
     idle_timeout: float | None = None
     max_lifetime: float | None = None
     keepalive: int = 60
@@ -76,6 +83,12 @@ def _endpoints(reactor: Any, settings: Settings) -> list[tuple[str, IStreamServe
         shared = shared_endpoint(reactor, settings.port, settings.interface, settings.backlog)
         return [(place, shared)]
     places = settings.listen or [place]
+    for twice in places if settings.proxy_from else ():
+        if twice.lower().startswith("haproxy:"):
+            raise ValueError(
+                f"Cannot listen on {quoted(twice)}: leave haproxy: out, for --proxy-from has the"
+                " PROXY header read already."
+            )
     return [(place, server_endpoint(reactor, place, settings.backlog)) for place in places]
 
 
@@ -137,6 +150,7 @@ class DaemonService(DrainingService):
             lambda: reactor.callWhenRunning(notifier.ready),
             failed,
             page,
+            partial(ProxiedFactory, reactor, limited, told.proxy_from) if told.proxy_from else None,
         )
 
         def draining() -> bool:

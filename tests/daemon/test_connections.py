@@ -75,6 +75,18 @@ class ConnectionsTests(SynchronousTestCase):
         first.end()
         self.assertEqual(lost, [first])
 
+    def test_what_goes_on_as_another_has_not_ended(self) -> None:
+        connections: Connections[FakeConnection] = Connections()
+        lost: list[FakeConnection] = []
+        connections.tell_closed(lost.append)
+        first = FakeConnection(connections)
+        emptied = connections.emptied()
+        connections.hand_over(first)
+        self.assertNoResult(emptied)
+        FakeConnection(connections).end()
+        self.successResultOf(emptied)
+        self.assertEqual(len(lost), 1)
+
     def test_waiting_can_be_cancelled(self) -> None:
         connection = FakeConnection(self.connections)
         cancelled, other = self.connections.emptied(), self.connections.emptied()

@@ -115,7 +115,7 @@ class LimitedFactoryTests(SynchronousTestCase):
                 "Connections refused: 2, for there are 2 already.",
             ],
         )
-        self.assertEqual(factory.refused, {"total": 2, "host": 2})
+        self.assertEqual(factory.refused, {"total": 2, "host": 2, "proxy": 0})
         self.assertEqual(told(), [])
         self.assertEqual(self.clock.getDelayedCalls(), [])
         with capturedLogs() as events:
