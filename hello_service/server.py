@@ -105,4 +105,6 @@ class HelloFactory(DaemonFactory):
 
     def buildProtocol(self, addr: IAddress | None) -> HelloProtocol:
         conversation = Conversation(self._framing)
-        return HelloProtocol(self.clock, addr, self.connections, conversation, self._delay)
+        protocol = HelloProtocol(self.clock, addr, self.connections, conversation, self._delay)
+        protocol.factory = self
+        return protocol

@@ -29,7 +29,8 @@ class OptionsTests(SynchronousTestCase):
 
     def test_nothing_given(self) -> None:
         options = parsed()
-        self.assertEqual((options.pop("listen"), options.pop("reuse-port")), ([], False))
+        self.assertEqual((options.pop("listen"), options.pop("tls-listen")), ([], []))
+        self.assertFalse(options.pop("reuse-port"))
         self.assertEqual(set(options.values()), {None})
 
     def test_wrong_uses(self) -> None:

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any, NoReturn, TextIO, TypedDict, Unpack
 
 from twisted.internet.error import ReactorNotRunning
-from twisted.internet.interfaces import IListeningPort, IReactorTime
+from twisted.internet.interfaces import IListeningPort, IReactorTime, IStreamServerEndpoint
 from twisted.logger import ILogObserver, Logger
 
 from hello_service.daemon.activation import (
@@ -139,8 +139,9 @@ def twistd_service(
 ) -> DaemonService:
     """Make the service of C{twistd NAME}, which takes over the process.
 
-    It raises the limit of descriptors, writes the log, listens on inherited sockets, tells the
-    service manager, reloads on SIGHUP, rotates the log on SIGUSR1 and hurries on a second signal.
+    It raises the limit of descriptors, writes the log, listens on inherited sockets (by TLS on
+    those that systemd calls C{tls}), tells the service manager, reloads on SIGHUP, rotates the log
+    on SIGUSR1 and hurries on a second signal.
     What cannot be ends the process with a sentence and status 1.
 
     @param make_factory: called with the reactor.
@@ -151,6 +152,7 @@ def twistd_service(
     # A descriptor of its own: twistd shuts the terminal's when it daemonizes, and listens after.
     stderr = os.fdopen(os.dup(2), "w", errors="backslashreplace")
     settings = options.settings()
+    passed: dict[bool, list[tuple[str, IStreamServerEndpoint]]] = {False: [], True: []}
     try:
         notifier = Notifier.from_environment(os.environ)
         if (settings.max_connections or room) > room:
@@ -158,15 +160,16 @@ def twistd_service(
                 f"--max-connections may be {room} at most with this limit of open descriptors:"
                 " raise that with `ulimit -n`, or LimitNOFILE= in a systemd unit."
             )
+        for descriptor, name in sockets_to_adopt(options, starting_environment()).items():
+            place = name, adopted_endpoint(reactor, descriptor, name)
+            passed[name.endswith(" (tls)")].append(place)
         log = TwistdLog(options.parent or {}, reactor)
         service = ProcessService(
             reactor,
             make_factory(reactor),
             replace(settings, max_connections=settings.max_connections or room),
-            inherited=[
-                (name, adopted_endpoint(reactor, descriptor, name))
-                for descriptor, name in sockets_to_adopt(options, starting_environment()).items()
-            ],
+            inherited=passed[False],
+            inherited_tls=passed[True],
             notifier=notifier,
             stderr=stderr,
             observer=log.observer,
@@ -175,7 +178,9 @@ def twistd_service(
     except ValueError as error:
         stderr.close()
         sys.exit(str(error))
-    told = {"log": log.file.reopen} if log.file else {}
+    told: dict[str, Callable[[], object]] = {"log": log.file.reopen} if log.file else {}
+    if service.certificate:
+        told["tls certificate"] = service.certificate.reload
     service.addService(ReloadService(reactor, notifier, {**told, **(reloads or {})}))  # type: ignore[no-untyped-call]
     rotate_on_signal(reactor, log.file)
     reactor.callWhenRunning(hurry_on_second_signal, reactor, service)

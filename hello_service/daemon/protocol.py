@@ -27,6 +27,7 @@ from zope.interface import implementer
 
 from hello_service.address import address_text
 from hello_service.daemon.connections import Connections
+from hello_service.daemon.handshakes import HANDSHAKE, LATE, Handshakes
 
 LINGER = 2.0
 """Seconds that a peer has to close its side, once it has all of ours; what it still sends is thrown
@@ -61,6 +62,7 @@ class DaemonProtocol(Protocol):
 
     @cvar ACCEPTED: what the log says of a new connection.
     @cvar CLOSED: what it says of one that is over.
+    @ivar factory: the `DaemonFactory` that has built it.
     @ivar host: the peer's IP address; C{None} where it has none.
     @ivar started: when the connection was made, by the clock.
     @ivar bytes_in: how many bytes have been read.
@@ -73,6 +75,7 @@ class DaemonProtocol(Protocol):
     ACCEPTED: ClassVar = "Connection from {peer}."
     CLOSED: ClassVar = "Connection from {peer} closed."
 
+    factory: Any
     transport: IConnection
     started = 0.0
     bytes_in = 0
@@ -84,7 +87,7 @@ class DaemonProtocol(Protocol):
     _namespace = f"{__name__}.DaemonProtocol"
     _local = ""
     _tls = False
-    _opened = False
+    _handshake: IDelayedCall | None = None
     _congested = False
     _lingering: IDelayedCall | None = None
 
@@ -173,7 +176,7 @@ class DaemonProtocol(Protocol):
 
         @param reason: a word for the log.
         """
-        if not self._opened:  # in its TLS handshake
+        if self._handshake:
             self.abort(reason)
         elif not self.closing:
             self.flush()
@@ -191,13 +194,17 @@ class DaemonProtocol(Protocol):
         self.started = self.clock.seconds()
         self._local = intern(address_text(self.transport.getHost()))  # the same for most
         self._connections.add(self)
-        self._tell(self.ACCEPTED, event="accepted", peer=self._peer, local=self._local)
         self._tls = ISSLTransport.providedBy(self.transport)
-        if not self._tls:
+        if self._tls:
+            self._handshake = self.clock.callLater(HANDSHAKE, self.abort, LATE)
+        else:
             self._open()
 
     def handshakeCompleted(self) -> None:
         """Begin over TLS: sooner, what is said would wait, and congestion stop the handshake."""
+        if self._handshake:
+            self._handshake.cancel()
+            self._handshake = None
         self._open()
 
     def dataReceived(self, data: bytes) -> None:
@@ -218,6 +225,9 @@ class DaemonProtocol(Protocol):
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         if self._lingering and self._lingering.active():
             self._lingering.cancel()
+        if self._handshake:
+            self._lose_handshake(self._handshake, reason)
+            return
         self._tell(
             self.CLOSED,
             event="closed", peer=self._peer, local=self._local,
@@ -240,9 +250,16 @@ class DaemonProtocol(Protocol):
         """The connection is lost: C{connectionLost} says so, too."""
 
     def _open(self) -> None:
-        self._opened = True
+        self._tell(self.ACCEPTED, event="accepted", peer=self._peer, local=self._local)
         self.transport.registerProducer(self, True)
         self.opened()
+
+    def _lose_handshake(self, deadline: IDelayedCall, reason: Failure) -> None:
+        if deadline.active():
+            deadline.cancel()
+        self._connections.discard(self)
+        if not self.closing or self.reason == LATE:
+            self.factory.handshakes.count(reason, self.reason == LATE)
 
     def _loses_nothing(self, peer_is_done: bool) -> bool:
         if peer_is_done and self.bytes_out <= ONE_SEGMENT:
@@ -279,6 +296,7 @@ class DaemonFactory(ServerFactory):
 
     @ivar clock: what times the waits, usually the reactor.
     @ivar connections: those that are open.
+    @ivar handshakes: counts those over TLS that do not come so far.
     """
 
     noisy = False
@@ -287,6 +305,13 @@ class DaemonFactory(ServerFactory):
     def __init__(self, clock: IReactorTime) -> None:
         self.clock = clock
         self.connections: Connections[Any] = Connections()
+        self.handshakes = Handshakes(clock)
+
+    def startFactory(self) -> None:
+        self.handshakes.running = True
+
+    def stopFactory(self) -> None:
+        self.handshakes.stop()
 
     def buildProtocol(self, addr: IAddress | None) -> DaemonProtocol:
         protocol = self.protocol(self.clock, addr, self.connections)

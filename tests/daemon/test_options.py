@@ -35,13 +35,20 @@ class OptionsTests(SynchronousTestCase):
                 "drain-delay": 0.0,
                 "drain-timeout": 20.0,
                 "listen": [],
+                "tls-listen": [],
+                "tls-port": None,
+                "tls-certificate": None,
+                "tls-key": None,
+                "tls-client-ca": None,
+                "tls-check": None,
                 "reuse-port": False,
             },
         )
 
     def test_nothing_given(self) -> None:
         options = parsed()
-        self.assertEqual((options.pop("listen"), options.pop("reuse-port")), ([], False))
+        self.assertEqual((options.pop("listen"), options.pop("tls-listen")), ([], []))
+        self.assertFalse(options.pop("reuse-port"))
         self.assertEqual(set(options.values()), {None})
 
     def test_listen_repeats(self) -> None:
@@ -49,12 +56,27 @@ class OptionsTests(SynchronousTestCase):
         self.assertEqual(parsed()["listen"], [])
 
     def test_settings(self) -> None:
-        self.assertEqual(parsed().settings(), Settings(listen=[]))
+        self.assertEqual(parsed().settings(), Settings(listen=[], tls_listen=[]))
         self.assertEqual(
             parsed("--port=0", "--reuse-port", "--drain-delay=0.5").settings(),
-            Settings(port=0, reuse_port=True, drain_delay=0.5, listen=[]),
+            Settings(port=0, reuse_port=True, drain_delay=0.5, listen=[], tls_listen=[]),
         )
         self.assertEqual(parsed("--listen=tcp:1").settings().listen, ["tcp:1"])
+
+    def test_tls(self) -> None:
+        files = ("--tls-certificate=a", "--tls-key=b", "--tls-client-ca=c", "--tls-check=0")
+        places = ("--tls-listen=tcp:1", "--tls-listen=unix:a", "--tls-port=0", "--interface=::")
+        settings = parsed(*files, *places, "--listen=tcp:2").settings()
+        self.assertEqual(settings.tls_listen, ["tcp:1", "unix:a"])
+        told = settings.tls_certificate, settings.tls_key, settings.tls_client_ca
+        self.assertEqual(told, ("a", "b", "c"))
+        self.assertEqual((settings.tls_port, settings.tls_check), (0, 0.0))
+        self.assertIsNone(settings.port)
+        parsed("--tls-port=0", "--port=0", "--interface=::", "--reuse-port")
+        self.assertFalse(parsed("--tls-certificate=a").says_where)
+        for place in ("--tls-port=0", "--tls-listen=tcp:1"):
+            self.assertTrue(parsed(place).says_where)
+        self.assertIn("--tls-listen says", self.error("--tls-listen=tcp:1", "--interface=::"))
 
     def test_wrong_uses(self) -> None:
         for arguments in (
@@ -72,6 +94,10 @@ class OptionsTests(SynchronousTestCase):
             ["--listen", "tcp:1", "--port", "0"],
             ["--listen", "tcp:1", "--interface", "::"],
             ["--listen", "tcp:1", "--reuse-port"],
+            ["--tls-port", "65536"],
+            ["--tls-certificate", ""],
+            ["--tls-check", "-1"],
+            ["--tls-listen", "tcp:1", "--reuse-port"],
             ["--nosuch"],
             ["stray"],
         ):
