@@ -2,9 +2,7 @@
 
 from typing import Any
 
-from twisted.internet.interfaces import IAddress, IDelayedCall, IReactorTime
-from twisted.internet.protocol import connectionDone
-from twisted.python.failure import Failure
+from twisted.internet.interfaces import IAddress, IReactorTime
 
 from hello_service.conversation import READ_SIZE, Conversation, Framing
 from hello_service.daemon.connections import Connections
@@ -18,6 +16,8 @@ class HelloProtocol(DaemonProtocol):
 
     ACCEPTED = "Accept new connection from {peer}..."
 
+    _unanswered = b""
+
     def __init__(
         self,
         clock: IReactorTime,
@@ -29,15 +29,10 @@ class HelloProtocol(DaemonProtocol):
         super().__init__(clock, peer, connections)
         self._conversation = conversation
         self._delay = delay
-        self._unanswered = b""
-        self._timer: IDelayedCall | None = None
-
-    def connectionMade(self) -> None:
-        if self._delay:
-            self.transport.bufferSize = READ_SIZE  # type: ignore[attr-defined]
-        super().connectionMade()
 
     def opened(self) -> None:
+        if self._delay:
+            self.transport.bufferSize = READ_SIZE  # type: ignore[attr-defined]
         self.write(self._conversation.greeting)
 
     def dataReceived(self, data: bytes) -> None:
@@ -60,22 +55,17 @@ class HelloProtocol(DaemonProtocol):
         self.reason = self._conversation.reason
 
     def flush(self) -> None:
-        if self.answering and self._timer:
-            self._timer.cancel()
+        if self.answering and self.timer:
+            self.timer.cancel()
             self._answer_now()
 
     def account(self) -> dict[str, object]:
         return {"messages": self._conversation.messages}
 
-    def connectionLost(self, reason: Failure = connectionDone) -> None:
-        if self._timer and self._timer.active():
-            self._timer.cancel()
-        super().connectionLost(reason)
-
     def _answer_later(self, data: bytes) -> None:
         if not self.answering:
             self.hold()
-            self._timer = self.clock.callLater(self._delay, self._answer_now)
+            self.timer = self.clock.callLater(self._delay, self._answer_now)
         self._unanswered += data  # TLS delivers while paused what it has already read
 
     def _answer_now(self) -> None:

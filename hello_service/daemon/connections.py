@@ -33,7 +33,7 @@ class Connection(Protocol):
 
 
 def _plain(host: str | None) -> str | None:
-    """Give a host one name: C{::} has IPv4 addresses in the clothes of IPv6 (RFC 4291, 2.5.5)."""
+    """Give a host one name: to C{::}, IPv4 clients come as C{::ffff:1.2.3.4} (RFC 4291, 2.5.5)."""
     return host and host.removeprefix("::ffff:")
 
 
@@ -84,7 +84,7 @@ class Connections(MutableSet[AnyConnection]):
         return iter(tuple(self._open))
 
     def from_host(self, host: str | None) -> int:
-        """Count those from one host; who never asks does not pay for it."""
+        """Count those from one host; the counts are kept only once somebody has asked."""
         if self._hosts is None:
             self._hosts = Counter(_plain(connection.host) for connection in self._open)
         return self._hosts[_plain(host)]

@@ -15,7 +15,7 @@ from hello_service.daemon.connections import Connections
 from hello_service.daemon.notify import Notifier
 
 _EXTENSION = 5.0
-"""Seconds for which the service manager is asked once a second: it bears some seconds' hang."""
+"""Seconds more that it asks the service manager for, once a second: it may hang for some."""
 
 
 class DrainingService(MultiService):

@@ -187,8 +187,10 @@ def _foreign_endpoint(reactor: Any, description: str, kind: str) -> IStreamServe
     kinds = {plugin.prefix for plugin in getPlugins(IStreamServerEndpointStringParser)}
     kinds = (kinds | _PARTS.keys()) - {"stdio"}  # which is one conversation, and not a place
     if kind.lower() not in kinds:
+        port = description.partition(":")[2] or "9999"
+        like = f"tcp:{port}:interface={kind}" if isIPAddress(kind) else "unix:/run/name.sock"
         raise ValueError(
             f"there is no kind of endpoint {quoted(kind)}; there are {', '.join(sorted(kinds))}:"
-            " write one like tcp:9999 or unix:/run/name.sock."
+            f" write one like tcp:9999 or {like}."
         )
     return _twisteds_endpoint(reactor, kind, description)

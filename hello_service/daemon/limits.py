@@ -1,8 +1,9 @@
 """How many connections there may be."""
 
+import os
 import resource
 from collections import Counter
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from typing import Any
 
 from twisted.application.internet import TimerService
@@ -19,7 +20,6 @@ from twisted.internet.protocol import Protocol
 from twisted.logger import Logger
 from zope.interface import implementer
 
-from hello_service.daemon.accepting import check_descriptors
 from hello_service.daemon.connections import Connections
 from hello_service.daemon.listening import ListeningService
 
@@ -58,8 +58,8 @@ class Refusal(Protocol):
 class LimitedFactory:
     """Builds a factory's protocols as long as there are not too many connections.
 
-    What is over a limit is closed at once. A `Refusal` does it, for what wraps a factory in
-    Twisted, TLS say, cannot bear that it builds none. The log tells of them once a second at most.
+    What is over a limit is closed at once, by a `Refusal`: Twisted's wrappers, TLS's for one, fail
+    if a factory builds no protocol. The log tells of them once a second at most.
 
     @param maximum: of all connections, if there is a limit.
     @param per_host: of the connections from one IP address, if there is a limit.
@@ -123,10 +123,20 @@ class LimitedFactory:
         self._refused.clear()
 
 
-class ExhaustionService(TimerService):
-    """Has connections wait, once a second at the latest, while no descriptor is left for them.
+def _check_descriptors(count: int) -> None:
+    """Try to open C{count} more descriptors.
 
-    The listening service pauses by itself when it accepts; this tells of it, and resumes.
+    @raises OSError: if this process may not have them.
+    """
+    with ExitStack() as probes:
+        for _ in range(count):
+            probes.callback(os.close, os.open(os.devnull, os.O_RDONLY))
+
+
+class ExhaustionService(TimerService):
+    """Has connections wait while there are no descriptors for them; it looks once a second.
+
+    The listening service also pauses by itself when it accepts; this logs it, and resumes.
     """
 
     _log = Logger()
@@ -139,8 +149,8 @@ class ExhaustionService(TimerService):
 
     def _look(self) -> None:
         try:
-            # To accept again, a reactor may open one for each port.
-            check_descriptors(self._listening.paused + 1)
+            # One for the next connection; then each port may accept one before it is paused.
+            _check_descriptors(self._listening.paused + 1)
         except OSError as error:
             self._listening.pause()
             if not self._exhausted:

@@ -14,7 +14,7 @@ from twisted.internet.interfaces import (
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from hello_service.daemon.accepting import PausableSocket, TellingFactory, room_for_each
+from hello_service.daemon.accepting import PausableSocket
 from hello_service.daemon.obstacles import explain
 
 
@@ -46,14 +46,13 @@ class ListeningService(Service):
         page: str = "",
     ) -> None:
         self._endpoints = endpoints
-        self._factory = TellingFactory(factory, self._accepted)
+        self._factory = factory
         self._listening = listening
         self._ready = ready
         self._failed = failed
         self._page = page
         self.ports: dict[Any, str] = {}  # all of Twisted's and ours can stop reading
         self.paused = 0
-        self._descriptors: list[int] = []
         self._attempts: list[Deferred[None]] = []
         self._failure: CannotListen | None = None
 
@@ -66,14 +65,16 @@ class ListeningService(Service):
         for place, endpoint in self._endpoints:
             attempt = endpoint.listen(self._factory).addCallback(self._listen, place)
             self._attempts.append(attempt.addErrback(self._fail, place))
-            if self._failure:
-                self.stopService()
-                raise self._failure
+            self._give_up_if_failed()
 
     def startService(self) -> None:
-        """Listen, if C{privilegedStartService} has not been called."""
+        """Listen, if C{privilegedStartService} has not been called.
+
+        @raises CannotListen: if an endpoint cannot, or could not since that call; then none does.
+        """
         if not self._attempts:
             self.privilegedStartService()
+        self._give_up_if_failed()
         super().startService()  # type: ignore[no-untyped-call]
 
     def stopService(self) -> Deferred[None]:
@@ -83,7 +84,6 @@ class ListeningService(Service):
         for attempt in attempts:
             attempt.cancel()
         ports, self.ports = self.ports, {}
-        self._descriptors.clear()
         self.paused = 0
         stopping = [
             maybeDeferred(port.stopListening).addErrback(self._fail_to_stop, place)
@@ -103,20 +103,18 @@ class ListeningService(Service):
         for port in self.ports:
             port.startReading()
 
-    def _accepted(self) -> None:
-        # Each port may accept one more before it is told to pause.
-        if not room_for_each(self._descriptors):
-            self.pause()
-
     def _listen(self, port: IListeningPort, place: str) -> None:
         self.ports[port] = place
-        if isinstance(port, tcp.Port):
-            self._descriptors.append(port.fileno())
-            if type(port).doRead is tcp.Port.doRead:
-                port.socket = PausableSocket(port.socket, lambda: self.paused > 0, self.pause)
+        if isinstance(port, tcp.Port) and type(port).doRead is tcp.Port.doRead:
+            port.socket = PausableSocket(port.socket, lambda: self.paused > 0, self.pause)
         self._listening(port)
         if len(self.ports) == len(self._endpoints):
             self._ready()
+
+    def _give_up_if_failed(self) -> None:
+        if self._failure:
+            self.stopService()
+            raise self._failure
 
     def _fail_to_stop(self, failure: Failure, place: str) -> None:
         self._log.warn("{place} is not cleaned up: {why}.", place=place, why=str(failure.value))

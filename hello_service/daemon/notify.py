@@ -56,7 +56,7 @@ class Notifier:
     def from_environment(cls, environ: Mapping[str, str]) -> Self:
         """Make the notifier that the service manager has asked for.
 
-        The variables are left where they are: the manager heeds no child of the daemon.
+        The variables are left where they are: the manager ignores children of the daemon.
         C{WATCHDOG_PID} is compared at once, so that a daemon may fork after this.
 
         @raises ValueError: with a sentence, if one of them has no sense.

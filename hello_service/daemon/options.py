@@ -166,7 +166,7 @@ class DaemonOptions(Options):
     def _explain(self, error: GetoptError) -> str:
         if f"--{error.opt}" not in error.msg:
             known = f"{error.opt}:" in self.shortOpt
-            return f"-{error.opt} needs a value." if known else f"-{error.opt} is not an option."
+            return f"-{error.opt} needs a value." if known else self._unknown(f"-{error.opt}")
         meant = [name for name in self.longOpt if name.startswith(error.opt)]
         names = sorted({name.rstrip("=") for name in self.longOpt})
         if f"{error.opt}=" in meant:
@@ -177,5 +177,11 @@ class DaemonOptions(Options):
             each = ", ".join(f"--{name.rstrip('=')}" for name in sorted(meant))
             return f"--{error.opt} can be {each}: write more of it."
         near = get_close_matches(error.opt, names, 1)
-        advice = f": do you mean --{near[0]}?" if near else "."
-        return f"--{error.opt} is not an option{advice}"
+        return self._unknown(f"--{error.opt}", f": do you mean --{near[0]}?" if near else ".")
+
+    def _unknown(self, option: str, advice: str = ".") -> str:
+        if self.parent is not None and option.lstrip("-") in self.parent.synonyms:
+            command = os.path.basename(sys.argv[0])
+            return f"{option} is an option of {command}: write it before {self.parent.subCommand}."
+        name = option if option.isprintable() else ascii(option)
+        return f"{name} is not an option{advice}"

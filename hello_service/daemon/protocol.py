@@ -70,6 +70,8 @@ class DaemonProtocol(Protocol):
     @ivar answering: whether an answer is to come that waits for nobody but us, see `hold`.
     @ivar closing: whether nothing more is answered.
     @ivar reason: why it ends, a word for the log; if empty, the log says C{end} or C{lost}.
+    @ivar timer: what is to happen later, until then; cancelled if the connection is lost first. It
+        is the subclass's until `close`, which lingers by it.
     """
 
     ACCEPTED: ClassVar = "Connection from {peer}."
@@ -83,13 +85,13 @@ class DaemonProtocol(Protocol):
     answering = False
     closing = False
     reason = ""
+    timer: IDelayedCall | None = None
 
     _namespace = f"{__name__}.DaemonProtocol"
     _local = ""
     _tls = False
-    _handshake: IDelayedCall | None = None
+    _opened = False
     _congested = False
-    _lingering: IDelayedCall | None = None
 
     def __init__(
         self,
@@ -176,7 +178,7 @@ class DaemonProtocol(Protocol):
 
         @param reason: a word for the log.
         """
-        if self._handshake:
+        if not self._opened:  # in its TLS handshake
             self.abort(reason)
         elif not self.closing:
             self.flush()
@@ -196,15 +198,14 @@ class DaemonProtocol(Protocol):
         self._connections.add(self)
         self._tls = ISSLTransport.providedBy(self.transport)
         if self._tls:
-            self._handshake = self.clock.callLater(HANDSHAKE, self.abort, LATE)
+            self.timer = self.clock.callLater(HANDSHAKE, self.abort, LATE)
         else:
             self._open()
 
     def handshakeCompleted(self) -> None:
         """Begin over TLS: sooner, what is said would wait, and congestion stop the handshake."""
-        if self._handshake:
-            self._handshake.cancel()
-            self._handshake = None
+        if self.timer:
+            self.timer.cancel()
         self._open()
 
     def dataReceived(self, data: bytes) -> None:
@@ -223,10 +224,10 @@ class DaemonProtocol(Protocol):
         self.transport.resumeProducing()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        if self._lingering and self._lingering.active():
-            self._lingering.cancel()
-        if self._handshake:
-            self._lose_handshake(self._handshake, reason)
+        if self.timer and self.timer.active():
+            self.timer.cancel()
+        if not self._opened:
+            self._lose_handshake(reason)
             return
         self._tell(
             self.CLOSED,
@@ -250,13 +251,12 @@ class DaemonProtocol(Protocol):
         """The connection is lost: C{connectionLost} says so, too."""
 
     def _open(self) -> None:
+        self._opened = True
         self._tell(self.ACCEPTED, event="accepted", peer=self._peer, local=self._local)
         self.transport.registerProducer(self, True)
         self.opened()
 
-    def _lose_handshake(self, deadline: IDelayedCall, reason: Failure) -> None:
-        if deadline.active():
-            deadline.cancel()
+    def _lose_handshake(self, reason: Failure) -> None:
         self._connections.discard(self)
         if not self.closing or self.reason == LATE:
             self.factory.handshakes.count(reason, self.reason == LATE)
@@ -268,7 +268,7 @@ class DaemonProtocol(Protocol):
 
     def _linger(self) -> None:
         unsent = _unsent(self.transport)
-        self._lingering = self.clock.callLater(LINGER, self._stop_lingering, unsent)
+        self.timer = self.clock.callLater(LINGER, self._stop_lingering, unsent)
 
     def _stop_lingering(self, before: int) -> None:
         if before or _unsent(self.transport):

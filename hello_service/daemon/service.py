@@ -42,9 +42,12 @@ class Settings:
     @ivar tls_check: seconds after which a changed file is noticed; 0 is at a reload only.
     @ivar reuse_port: share C{port} and C{tls_port} with daemons that do so, too.
     @ivar backlog: connections that may wait to be accepted, for endpoints that do not say.
-    @ivar max_connections: how many there may be, if there is a limit, and of one host the next.
-    @ivar idle_timeout: seconds after which a silent client is disconnected, and any the next.
-    @ivar drain_delay: seconds to listen on when it stops, and for clients to end the next.
+    @ivar max_connections: how many there may be, if there is a limit.
+    @ivar max_per_host: how many there may be from one IP address, if there is a limit.
+    @ivar idle_timeout: seconds after which a client that sends nothing is disconnected, if ever.
+    @ivar max_lifetime: seconds after which any client is disconnected, if ever.
+    @ivar drain_delay: seconds that it goes on listening once told to stop.
+    @ivar drain_timeout: seconds that clients then have to take their answers.
     """
 
     port: int | None = None

@@ -18,11 +18,11 @@ from hello_service.daemon.obstacles import Unusable
 def starting_alone(path: str) -> Iterator[None]:
     """Hold a lock, so that of two daemons that start one does not remove the other's new file.
 
-    @raises Unusable: if another daemon holds it.
+    @raises Unusable: if another daemon holds it, or what has its name cannot be locked.
     """
     lock = f"{path}.starting"
     while True:
-        descriptor = os.open(lock, os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW, 0o600)
+        descriptor = _open_lock(lock)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if os.path.samestat(os.fstat(descriptor), os.stat(lock)):
@@ -40,6 +40,18 @@ def starting_alone(path: str) -> Iterator[None]:
     finally:
         os.unlink(lock)
         os.close(descriptor)
+
+
+def _open_lock(lock: str) -> int:
+    try:
+        return os.open(lock, os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW, 0o600)
+    except OSError:
+        if os.path.lexists(lock):
+            raise Unusable(
+                f"needs {shlex.quote(lock)} while the daemon starts, and what is there is not its"
+                " own: see what it is and remove it."
+            ) from None
+        raise
 
 
 def clear_stale(path: str) -> None:

@@ -4,17 +4,10 @@ import os
 import resource
 import socket
 
-from twisted.internet.interfaces import ILoggingContext, IProtocolFactory
-from twisted.internet.protocol import Factory, Protocol
 from twisted.trial.unittest import SynchronousTestCase
-from zope.interface import implementer
-from zope.interface.verify import verifyObject
 
 from hello_service.daemon.accepting import (
     PausableSocket,
-    TellingFactory,
-    check_descriptors,
-    room_for_each,
 )
 
 
@@ -35,45 +28,6 @@ class Descriptors(SynchronousTestCase):
     def leave_all(self) -> None:
         """Have as many as before."""
         resource.setrlimit(resource.RLIMIT_NOFILE, self.limits)
-
-
-class ProbeTests(Descriptors):
-    def test_opens_as_many_as_asked_for_and_closes_them(self) -> None:
-        with open(os.devnull) as file:
-            self.leave(2)
-            rooms = [room_for_each([file.fileno()] * count) for count in (2, 3, 2, 3, 0)]
-            for _ in range(2):
-                check_descriptors(2)
-                self.assertRaises(OSError, check_descriptors, 3)
-            self.leave_all()
-        self.assertEqual(rooms, [True, False, True, False, True])
-
-
-class TellingFactoryTests(SynchronousTestCase):
-    def test_tells_before_it_builds(self) -> None:
-        told: list[object] = []
-        factory = Factory.forProtocol(Protocol)
-        factory.noisy = False
-        telling = TellingFactory(factory, lambda: told.append("accepted"))
-        verifyObject(IProtocolFactory, telling)
-        verifyObject(ILoggingContext, telling)
-        telling.doStart()
-        self.assertEqual(factory.numPorts, 1)
-        self.assertEqual(told, [])
-        self.assertIsInstance(telling.buildProtocol(None), Protocol)  # type: ignore[arg-type]
-        self.assertEqual(told, ["accepted"])
-        telling.doStop()
-        self.assertEqual(factory.numPorts, 0)
-
-    def test_keeps_the_name_in_the_log(self) -> None:
-        @implementer(IProtocolFactory)
-        class Nameless:
-            def doStart(self) -> None: ...
-            def doStop(self) -> None: ...
-            def buildProtocol(self, addr: object) -> None: ...
-
-        self.assertEqual(TellingFactory(Factory(), print).logPrefix(), "Factory")
-        self.assertEqual(TellingFactory(Nameless(), print).logPrefix(), "Nameless")
 
 
 class PausableSocketTests(Descriptors):

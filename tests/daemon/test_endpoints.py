@@ -97,6 +97,11 @@ class ServerEndpointTests(SynchronousTestCase):
         self.assert_wrong("tcp6:1:interface=127.0.0.1", "tcp6 takes an IPv6 address")
         self.assert_wrong("tcp6:1:interface=::1", r"interface=\:\:1")
 
+    def test_an_address_in_place_of_a_kind(self) -> None:
+        self.assert_wrong("127.0.0.1:80", "like tcp:9999 or tcp:80:interface=127.0.0.1.")
+        self.assert_wrong("127.0.0.1", "like tcp:9999 or tcp:9999:interface=127.0.0.1.")
+        self.assert_wrong("nosuch:80", "like tcp:9999 or unix:/run/name.sock.")
+
     def test_parts(self) -> None:
         self.assert_wrong("tcp:1:nosuch=1", "no 'nosuch='", "port, interface and backlog")
         self.assert_wrong("tcp:1:=", "no '='")

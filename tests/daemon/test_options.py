@@ -119,6 +119,7 @@ class OptionsTests(SynchronousTestCase):
         self.assertEqual(self.error("--nosuch"), "--nosuch is not an option.")
         self.assertEqual(self.error("--x"), "--x is not an option.")
         self.assertEqual(self.error("-x"), "-x is not an option.")
+        self.assertEqual(self.error("--\x1b[31m"), r"'--\x1b[31m' is not an option.")
         self.assertEqual(
             self.error("--max-conections=1"),
             "--max-conections is not an option: do you mean --max-connections?",
@@ -179,6 +180,7 @@ class Parent(Options):
     """Stands for twistd."""
 
     subCommands: ClassVar = [["shout", None, DaemonOptions, "Shout."]]
+    optFlags: ClassVar = [["nodaemon", "n", "Stay."]]
 
 
 class SubcommandTests(SynchronousTestCase):
@@ -191,6 +193,16 @@ class SubcommandTests(SynchronousTestCase):
             "twistd shout: --port: 'x' is not a whole number from 0 to 65535."
             " See `twistd shout --help`.",
         )
+
+    def test_an_option_of_twistd_behind_the_subcommand(self) -> None:
+        self.patch(sys, "argv", ["/usr/bin/twistd"])
+        for option in ("-n", "--nodaemon"):
+            raised = self.assertRaises(SystemExit, Parent().parseOptions, ["shout", option])
+            self.assertEqual(
+                raised.code,
+                f"twistd shout: {option} is an option of twistd: write it before shout."
+                " See `twistd shout --help`.",
+            )
 
     def test_no_error(self) -> None:
         parent = Parent()

@@ -50,8 +50,6 @@ class OutputTestCase(SynchronousTestCase):
         self.assertTrue(output.wait(0))
         size = self.fill(output)
         self.assertGreater(size, 1000)
-        self.assertFalse(output.wait(0))
-        self.assertRaises(BlockingIOError, output.write, LINE)
         self.assertTrue(os.get_blocking(writer))
         self.assertEqual(set(self.drain(reader, size)), set(LINE))
         self.assertTrue(output.wait(0))
@@ -67,6 +65,13 @@ class OutputTests(OutputTestCase):
 
     def test_a_pipe(self) -> None:
         self.assert_never_waits(*self.pipe())
+
+    def test_a_full_pipe(self) -> None:
+        _, writer = self.pipe()
+        output = output_on(writer)
+        self.fill(output)
+        self.assertFalse(output.wait(0))
+        self.assertRaises(BlockingIOError, output.write, LINE)
 
     def test_a_fifo(self) -> None:
         path = Path(self.enterContext(TemporaryDirectory())) / "fifo"

@@ -116,8 +116,13 @@ class StartingTogetherTests(UNIXTestCase):
 
     async def test_a_link_in_the_place_of_the_lock(self) -> None:
         os.symlink(self.folder / "precious", f"{self.path}.starting")
-        self.assertIn("cannot be made", await self.refused())
+        self.assertIn(f"needs {self.path}.starting while", await self.refused())
         self.assertFalse((self.folder / "precious").exists())
+
+    async def test_a_folder_in_the_place_of_the_lock(self) -> None:
+        Path(f"{self.path}.starting").mkdir()
+        self.assertIn("see what it is and remove it", await self.refused())
+        self.assertEqual(os.listdir(self.folder), ["h.sock.starting"])
 
     async def test_a_lock_that_is_removed_while_it_is_taken(self) -> None:
         lock, flock = f"{self.path}.starting", fcntl.flock
@@ -142,6 +147,10 @@ class StartingTogetherTests(UNIXTestCase):
 
 
 class RefusalTests(UNIXTestCase):
+    async def test_a_loop_of_links(self) -> None:
+        (self.folder / "loop").symlink_to("loop")
+        self.assertIn("cannot be made: Too many", await self.refused(self.folder / "loop" / "h"))
+
     async def test_folders(self) -> None:
         self.assertIn(f"mkdir -p {self.folder}/a", await self.refused(self.folder / "a" / "h.sock"))
         (self.folder / "file").touch()

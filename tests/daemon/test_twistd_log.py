@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from twisted.internet.testing import EventLoggingObserver
-from twisted.logger import formatEvent, globalLogPublisher
+from twisted.logger import formatEvent, formatEventAsClassicLogText, globalLogPublisher
 from twisted.trial.unittest import TestCase
 
 from hello_service.daemon.twistd_log import (
@@ -87,6 +87,11 @@ class OptionsTests(TwistdLogTestCase):
         self.assertEqual(text_lines({"log_format": "one\ntwo"}), b"- [-#-] one\n\ttwo\n")
         self.assertEqual(text_lines({"log_format": "\udcff"}), b"- [-#-] \\udcff\n")
         self.assertEqual(text_lines({}), b"")
+
+    def test_the_time_is_as_twisted_writes_it(self) -> None:
+        for when in (1e9, 1e9 + 0.99, 1e9 + 1, 1e9 + 0.5, 0.5, -0.5, 1.75e9, None):
+            event = {"log_time": when, "log_format": "one"}
+            self.assertEqual(text_lines(event).decode(), formatEventAsClassicLogText(event))
 
 
 class SignalTests(TwistdLogTestCase):
