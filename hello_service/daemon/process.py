@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any, NoReturn, TextIO, TypedDict, Unpack
 
 from twisted.internet.error import ReactorNotRunning
-from twisted.internet.interfaces import IListeningPort, IReactorTime, IStreamServerEndpoint
+from twisted.internet.interfaces import IListeningPort, IReactorTime
 from twisted.logger import ILogObserver, Logger
 
 from hello_service.daemon.activation import (
@@ -29,6 +29,8 @@ from hello_service.daemon.service import DaemonService
 from hello_service.daemon.twistd_log import TwistdLog, rotate_on_signal
 
 _log = Logger()
+
+_FOR_TLS = " (tls)"  # behind the descriptor of a socket that systemd names so
 
 
 class CannotStart(SystemExit, Exception):
@@ -152,7 +154,6 @@ def twistd_service(
     # A descriptor of its own: twistd shuts the terminal's when it daemonizes, and listens after.
     stderr = os.fdopen(os.dup(2), "w", errors="backslashreplace")
     settings = options.settings()
-    passed: dict[bool, list[tuple[str, IStreamServerEndpoint]]] = {False: [], True: []}
     try:
         notifier = Notifier.from_environment(os.environ)
         if (settings.max_connections or room) > room:
@@ -160,16 +161,17 @@ def twistd_service(
                 f"--max-connections may be {room} at most with this limit of open descriptors:"
                 " raise that with `ulimit -n`, or LimitNOFILE= in a systemd unit."
             )
-        for descriptor, name in sockets_to_adopt(options, starting_environment()).items():
-            place = name, adopted_endpoint(reactor, descriptor, name)
-            passed[name.endswith(" (tls)")].append(place)
+        adopted = [
+            (name, adopted_endpoint(reactor, descriptor, name))
+            for descriptor, name in sockets_to_adopt(options, starting_environment()).items()
+        ]
         log = TwistdLog(options.parent or {}, reactor)
         service = ProcessService(
             reactor,
             make_factory(reactor),
             replace(settings, max_connections=settings.max_connections or room),
-            inherited=passed[False],
-            inherited_tls=passed[True],
+            inherited=[place for place in adopted if not place[0].endswith(_FOR_TLS)],
+            inherited_tls=[place for place in adopted if place[0].endswith(_FOR_TLS)],
             notifier=notifier,
             stderr=stderr,
             observer=log.observer,
@@ -178,10 +180,9 @@ def twistd_service(
     except ValueError as error:
         stderr.close()
         sys.exit(str(error))
-    told: dict[str, Callable[[], object]] = {"log": log.file.reopen} if log.file else {}
-    if service.certificate:
-        told["tls certificate"] = service.certificate.reload
-    service.addService(ReloadService(reactor, notifier, {**told, **(reloads or {})}))  # type: ignore[no-untyped-call]
+    log_file = {"log": log.file.reopen} if log.file else {}
+    told = {**log_file, **service.reloads, **(reloads or {})}
+    service.addService(ReloadService(reactor, notifier, told))  # type: ignore[no-untyped-call]
     rotate_on_signal(reactor, log.file)
     reactor.callWhenRunning(hurry_on_second_signal, reactor, service)
     return service

@@ -71,7 +71,7 @@ class DaemonProtocol(Protocol):
     @ivar closing: whether nothing more is answered.
     @ivar reason: why it ends, a word for the log; if empty, the log says C{end} or C{lost}.
     @ivar timer: what is to happen later, until then; cancelled if the connection is lost first. It
-        is the subclass's until `close`, which lingers by it.
+        is the subclass's from `opened` to `close`, which lingers by it.
     """
 
     ACCEPTED: ClassVar = "Connection from {peer}."
@@ -204,8 +204,8 @@ class DaemonProtocol(Protocol):
 
     def handshakeCompleted(self) -> None:
         """Begin over TLS: sooner, what is said would wait, and congestion stop the handshake."""
-        if self.timer:
-            self.timer.cancel()
+        assert self.timer
+        self.timer.cancel()
         self._open()
 
     def dataReceived(self, data: bytes) -> None:

@@ -117,7 +117,7 @@ class DaemonService(DrainingService):
     @param failed: called with the L{CannotListen} of an endpoint that fails after the start.
     @param counted: what the service manager's status calls the connections.
     @param page: where each `Obstacle` to listening is explained, for messages to name.
-    @ivar certificate: what serves the certificate of the TLS places, if there are any.
+    @ivar reloads: what a reload is to read anew, by the name that the log gives it.
     @raises ValueError: with a sentence, if an endpoint string is wrong or a file is of no use.
     """
 
@@ -143,12 +143,14 @@ class DaemonService(DrainingService):
         else:
             tls = _tls_endpoints(reactor, told)
             plain = _plain_endpoints(reactor, told, bool(tls))
-        self.certificate = certificate_service(
+        certificate = certificate_service(
             reactor, bool(tls), told.tls_certificate, told.tls_key, told.tls_client_ca,
             told.tls_check,
         )  # fmt: skip
-        if self.certificate:
-            tls = [(f"TLS on {name}", self.certificate.endpoint(below)) for name, below in tls]
+        self.reloads: dict[str, Callable[[], object]] = {}
+        if certificate:
+            tls = [(f"TLS on {name}", certificate.endpoint(below)) for name, below in tls]
+            self.reloads["tls certificate"] = certificate.reload
         self._listening_on = ListeningService(
             [*plain, *tls],
             LimitedFactory(reactor, factory, connections, told.max_connections, told.max_per_host),
@@ -169,8 +171,8 @@ class DaemonService(DrainingService):
         def status() -> str:
             return f"{counted}: {len(connections)}" + ", draining" * self.draining
 
-        if self.certificate:
-            self.addService(self.certificate)  # type: ignore[no-untyped-call]
+        if certificate:
+            self.addService(certificate)  # type: ignore[no-untyped-call]
         self.addService(ExhaustionService(reactor, self._listening_on))  # type: ignore[no-untyped-call]
         self.addService(NotifyService(reactor, notifier, status))  # type: ignore[no-untyped-call]
         if told.idle_timeout or told.max_lifetime:

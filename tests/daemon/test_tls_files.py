@@ -1,4 +1,5 @@
 import os
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -14,6 +15,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from hello_service.daemon.tls_files import TLSFiles
 from tests.certificates import DAY, Authority, dns, issue
+from tests.processes import run
 
 NOW = datetime.now(UTC)
 MARK = b"-----BEGIN CERTIFICATE-----"
@@ -60,6 +62,24 @@ class TLSFilesTests(SynchronousTestCase):
         self.assert_wrong("is not the key of", self.certificate, self.file("x.pem", x25519))
         self.assert_wrong("--tls-client-ca=nosuch is not there", self.both, self.key, "nosuch")
         self.assert_wrong("--tls-client-ca=", self.both, self.key, self.key)
+
+    def test_without_its_extra(self) -> None:
+        told = run(
+            sys.executable,
+            "-c",
+            "import sys; sys.modules['OpenSSL'] = None\n"
+            "from hello_service.daemon import DaemonFactory, DaemonService, Settings\n"
+            "from twisted.internet.testing import MemoryReactorClock\n"
+            "clock = MemoryReactorClock()\n"
+            "settings = Settings(tls_port=0, tls_certificate='x')\n"
+            "try: DaemonService(clock, DaemonFactory(clock), settings)\n"
+            "except ValueError as error: print(error)",
+        )
+        self.assertEqual(
+            told.stdout,
+            "--tls-certificate needs TLS: `pip install 'twisted[tls]'` brings it.\n",
+            told.stderr,
+        )
 
     def test_dates(self) -> None:
         tls = TLSFiles(self.both).load()

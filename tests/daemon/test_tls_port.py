@@ -22,7 +22,8 @@ from zope.interface.verify import verifyObject
 from hello_service.daemon.limits import Refusal
 from hello_service.daemon.reload import NotReloaded
 from hello_service.daemon.service import DaemonService, Settings
-from tests.certificates import DAY, Authority, Issued, dns
+from hello_service.daemon.tls_port import CertificateService
+from tests.certificates import DAY, Authority, Issued, dns, issue
 from tests.connections import EchoFactory
 
 DAYS = DAY.total_seconds()
@@ -154,7 +155,7 @@ class PlacesTests(TLSPortTestCase):
         self.assert_wrong("nothing listens by TLS: add --tls-port", tls_port=None)
         self.assert_wrong("without TLS of its own", tls_listen=["SSL:1"])
         self.assert_wrong("nosuch is not there", tls_certificate="nosuch")
-        self.assertIsNone(self.service(tls_certificate=None, tls_port=None).certificate)
+        self.assertEqual(self.service(tls_certificate=None, tls_port=None).reloads, {})
 
     def test_a_relative_path_stays_where_it_was(self) -> None:
         self.assert_wrong(f"--tls-certificate={Path.cwd()}/nosuch", tls_certificate="nosuch")
@@ -162,7 +163,8 @@ class PlacesTests(TLSPortTestCase):
 
 class TLSPortTests(TLSPortTestCase):
     def test_a_conversation(self) -> None:
-        verifyObject(IOpenSSLServerConnectionCreator, self.started().certificate)
+        (certificate,) = (each for each in self.started() if isinstance(each, CertificateService))
+        verifyObject(IOpenSSLServerConnectionCreator, certificate)
         with capturedLogs() as events:
             client = self.client()
             client.tls.write(b"Michael")
@@ -172,6 +174,13 @@ class TLSPortTests(TLSPortTestCase):
             self.assertEqual(client.tls.read(), b"Michael")
             client.lose()
         self.assertEqual([event["event"] for event in events], ["accepted", "closed"])
+
+    def test_a_chain(self) -> None:
+        between = self.authority.issue(None, authority=True, common_name="Between")
+        own = issue(dns("localhost"), between)
+        self.file.write_bytes(own.pem + between.certificate.public_bytes(Encoding.PEM))
+        self.started()
+        self.assert_serves(own)
 
     def test_too_many(self) -> None:
         self.started(max_connections=1)
@@ -226,9 +235,8 @@ class RenewalTests(TLSPortTestCase):
         renewed = self.renew()
         self.assertEqual(self.logged(86000), [])
         self.assert_serves(self.issued)
-        assert service.certificate
         with capturedLogs() as events:
-            service.certificate.reload()
+            service.reloads["tls certificate"]()
         self.assertRegex(formatEvent(events[0]), r"^Reloaded tls certificate \(valid until .*\)\.$")
         self.assert_serves(renewed)
         self.assertFalse(before.transport.disconnecting)
@@ -256,8 +264,7 @@ class RenewalTests(TLSPortTestCase):
             self.assertRegex(line, f"^Cannot reload tls certificate: .*{words}.*still served\\.$")
             self.assertEqual(self.logged(5), [])
             self.assert_serves(self.issued)
-            assert service.certificate
-            self.assertRaises(NotReloaded, service.certificate.reload)
+            self.assertRaises(NotReloaded, service.reloads["tls certificate"])
         renewed = self.renew()
         self.assertEqual(len(self.logged(5)), 1)
         self.assert_serves(renewed)
