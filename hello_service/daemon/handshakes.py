@@ -4,7 +4,7 @@ from collections import Counter
 
 from twisted.internet.error import ConnectionClosed
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
-from twisted.logger import Logger
+from twisted.logger import Logger, LogLevel
 from twisted.python.failure import Failure
 
 HANDSHAKE = 10.0
@@ -71,6 +71,7 @@ class Handshakes:
         wait = self.running and self._counts
         self._timer = self._clock.callLater(_PERIOD, self._tell) if wait else None
         for cause, count in self._counts.items():
-            self._log.warn(_SENTENCES[cause], event="handshakes",
+            level = LogLevel.info if cause == "left" else LogLevel.warn  # checks of the port leave
+            self._log.emit(level, _SENTENCES[cause], event="handshakes",
                            cause=cause, count=count, last=self._last)  # fmt: skip
         self._counts.clear()

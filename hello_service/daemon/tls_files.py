@@ -78,7 +78,8 @@ class TLSFiles:
         context.set_mode(SSL.MODE_RELEASE_BUFFERS)
         context.set_session_id(b"daemon")  # without it, none that asks for certificates resumes
         certificate = f"--tls-certificate={self.certificate}"
-        own = load_pair(context, certificate, f"--tls-key={self.key}" if self.key else certificate)
+        key = f"--tls-key={self.key}" if self.key else f"--tls-key is not given, and {certificate}"
+        own = load_pair(context, certificate, key)
         if self.client_ca is not None:
             store: Any = context.get_cert_store()
             for authority in read_certificates(f"--tls-client-ca={self.client_ca}"):

@@ -38,6 +38,9 @@ class HandshakesTests(SynchronousTestCase):
 
     def test_each_cause(self) -> None:
         self.count(LEFT)
+        with capturedLogs() as events:
+            self.count(REFUSED, LEFT)
+        self.assertEqual([event["log_level"].name for event in events], ["warn", "info"])
         self.assertEqual(
             self.count(LEFT, REFUSED, ABORTED, REFUSED),
             [

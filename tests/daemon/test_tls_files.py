@@ -55,7 +55,8 @@ class TLSFilesTests(SynchronousTestCase):
         )
         self.assert_wrong("--tls-certificate=nosuch is not there", "nosuch")
         self.assert_wrong(f"--tls-certificate={self.key} has no certificate", self.key)
-        self.assert_wrong("has no private key", self.certificate)
+        missing_key = f"--tls-key is not given, and --tls-certificate={self.certificate} has no"
+        self.assert_wrong(missing_key, self.certificate)
         self.assert_wrong("--tls-key=nosuch is not there", self.certificate, "nosuch")
         self.assert_wrong("is encrypted", self.certificate, self.file("locked.pem", locked))
         self.assert_wrong("is not the key of", self.certificate, other)
