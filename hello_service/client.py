@@ -1,5 +1,6 @@
 """The tutorial's client (step 3 of docs/tutorial.md), a Twisted protocol with awaitable methods."""
 
+import re
 from contextlib import suppress
 
 from twisted.internet.defer import Deferred
@@ -11,6 +12,10 @@ from twisted.python.failure import Failure
 from hello_service.conversation import READ_SIZE
 
 __all__ = ["READ_SIZE", "HelloClient", "WrongAnswer", "encode_name"]
+
+
+_INTRODUCTION = re.compile(rb" I am [^\r\n]+, you are [^\r\n]+\.(?=\r\n)")
+"""What the greeting says besides, with C{--reveal}: see docs/protocol.md."""
 
 
 class WrongAnswer(Exception):
@@ -68,10 +73,10 @@ class HelloClient(Protocol):
         self._lost: Failure | None = None
 
     async def welcome(self) -> str:
-        """Read the greeting."""
+        """Read the greeting; return it with who is here and who there, if it came along."""
         await self._expect(b"Welcome!")
         self._may_be_lines = True
-        return "Welcome!"
+        return f"Welcome!{self._take_introduction()}"
 
     async def hello(self, name: str) -> str:
         """Say a name, read the answer.
@@ -124,7 +129,8 @@ class HelloClient(Protocol):
 
     def _know_lines(self) -> bool:
         """Find out from what follows the greeting whether it was a line; return whether we did."""
-        if self._received in (b"", b"\r"):
+        self._take_introduction()
+        if self._received in (b"", b"\r") or self._may_introduce():
             return self._lost is not None
         self._may_be_lines = False
         if self._received.startswith(b"\r\n"):
@@ -134,6 +140,16 @@ class HelloClient(Protocol):
             if self._expected:
                 self._expected += self._line_end
         return True
+
+    def _take_introduction(self) -> str:
+        if found := _INTRODUCTION.match(self._received):
+            self._received = self._received[found.end() :]
+            return found[0].decode(errors="backslashreplace")
+        return ""
+
+    def _may_introduce(self) -> bool:
+        whole = b"\n" in self._received or len(self._received) > READ_SIZE
+        return not whole and self._received.startswith(b" I am "[: len(self._received)])
 
     def _give_up(self, _: Deferred[None]) -> None:
         self._waiting = None

@@ -51,6 +51,10 @@ class Conversation:
         self._lines = None if framing is Framing.AUTO else framing is Framing.LINE
         self._held = b""
 
+    def introduce(self, name: str, peer: str) -> None:
+        """Have the greeting, a line, say who is here and who there."""
+        self.greeting = f"Welcome! I am {name}, you are {peer}.\r\n".encode()
+
     def feed(self, data: bytes) -> bytes:
         """Take what one read returned, of any length but 0; return the answers now owed."""
         if self.finished:

@@ -4,6 +4,7 @@ from typing import Any
 
 from twisted.internet.interfaces import IAddress, IReactorTime
 
+from hello_service.address import address_text
 from hello_service.conversation import READ_SIZE, Conversation, Framing
 from hello_service.daemon.connections import Connections
 from hello_service.daemon.protocol import DaemonFactory, DaemonProtocol
@@ -84,17 +85,25 @@ class HelloFactory(DaemonFactory):
     @param clock: what times the waits, usually the reactor.
     @param framing: what a message is.
     @param delay: seconds between reading and answering; the tutorial's server waits 1.
+    @param name: who its greeting says it is, and to whom; for `Framing.LINE` alone.
     """
 
     def __init__(
-        self, clock: IReactorTime, framing: Framing = Framing.AUTO, delay: float = 0.0
+        self,
+        clock: IReactorTime,
+        framing: Framing = Framing.AUTO,
+        delay: float = 0.0,
+        name: str = "",
     ) -> None:
         super().__init__(clock)
         self._framing = framing
         self._delay = delay
+        self._name = name
 
     def buildProtocol(self, addr: IAddress | None) -> HelloProtocol:
         conversation = Conversation(self._framing)
+        if self._name:
+            conversation.introduce(self._name, address_text(addr))
         protocol = HelloProtocol(self.clock, addr, self.connections, conversation, self._delay)
         protocol.factory = self
         return protocol

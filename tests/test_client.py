@@ -118,9 +118,9 @@ class HelloClientTests(SynchronousTestCase):
 
 
 class HelloClientAndServerTests(SynchronousTestCase):
-    def connect(self, framing: Framing) -> tuple[HelloClient, IOPump]:
+    def connect(self, framing: Framing, name: str = "") -> tuple[HelloClient, IOPump]:
         address = IPv4Address("TCP", "127.0.0.1", 9999)
-        server = HelloFactory(Clock(), framing).buildProtocol(address)
+        server = HelloFactory(Clock(), framing, name=name).buildProtocol(address)
         client = HelloClient()
         pump = connect(server, FakeTransport(server, True), client, FakeTransport(client, False))
         return client, pump
@@ -136,6 +136,48 @@ class HelloClientAndServerTests(SynchronousTestCase):
                     steps.append(Deferred.fromCoroutine(client.hello("Tracy")))
             self.assertEqual(self.successResultOf(steps[-1]), "Hello, Tracy!")
             self.assertEqual(transport.value(), b"Tracy\r\n")
+
+    def test_a_greeting_that_introduces_at_every_split(self) -> None:
+        introduced = b"Welcome! I am x, you are y.\r\n"
+        for reads in splits(introduced + b"Hello, Tracy!\r\n"):
+            client, transport = HelloClient(), StringTransport()
+            client.makeConnection(transport)
+            steps = [Deferred.fromCoroutine(client.welcome())]
+            for read in reads:
+                client.dataReceived(read)
+                if steps[-1].called and len(steps) == 1:
+                    steps.append(Deferred.fromCoroutine(client.hello("Tracy")))
+            self.assertEqual(self.successResultOf(steps[-1]), "Hello, Tracy!")
+            self.assertEqual(transport.value(), b"Tracy\r\n")
+
+    def test_who_introduces_is_returned_if_it_came_along(self) -> None:
+        for name in (b"x", b"w\xc3\xa9b", b"\xff"):
+            client = HelloClient()
+            client.makeConnection(StringTransport())
+            client.dataReceived(b"Welcome! I am %b, you are y.\r\n" % name)
+            self.assertEqual(
+                self.successResultOf(client.welcome()),
+                f"Welcome! I am {name.decode(errors='backslashreplace')}, you are y.",
+            )
+
+    def test_what_introduces_nobody(self) -> None:
+        for rest in (b" I am x.\r\n", b" I am x, you are y.\n", b" I am " + b"x" * 1100, b" You"):
+            client = HelloClient()
+            client.makeConnection(StringTransport())
+            client.dataReceived(b"Welcome!" + rest)
+            self.assertEqual(self.successResultOf(client.welcome()), "Welcome!")
+            self.failureResultOf(client.hello("Tracy"), WrongAnswer)
+
+    def test_a_server_with_a_name(self) -> None:
+        client, pump = self.connect(Framing.LINE, "web-1")
+        steps = [client.welcome(), client.hello("李雷"), client.exit()]
+        answers = []
+        for step in steps:
+            answer = Deferred.fromCoroutine(step)
+            pump.flush()
+            answers.append(self.successResultOf(answer))
+        greeting = "Welcome! I am web-1, you are 127.0.0.1:9999."
+        self.assertEqual(answers, [greeting, "Hello, 李雷!", None])
 
     def test_nobody_to_greet(self) -> None:
         for framing in Framing:

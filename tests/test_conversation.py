@@ -18,6 +18,11 @@ class GreetingTests(SynchronousTestCase):
     def test_line(self) -> None:
         self.assertEqual(Conversation(Framing.LINE).greeting, b"Welcome!\r\n")
 
+    def test_who_is_here_and_who_there(self) -> None:
+        conversation = Conversation(Framing.LINE)
+        conversation.introduce("wéb", "[::1]:5")
+        self.assertEqual(conversation.greeting, "Welcome! I am wéb, you are [::1]:5.\r\n".encode())
+
 
 class StreamTests(SynchronousTestCase):
     def setUp(self) -> None:

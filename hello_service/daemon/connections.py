@@ -1,10 +1,12 @@
 """The open connections of a daemon, for all who count, end or wait for them."""
 
 from collections import Counter
-from collections.abc import Iterator, MutableSet
+from collections.abc import Iterator, Mapping, MutableSet
 from typing import Protocol, TypeVar
 
 from twisted.internet.defer import Deferred
+
+from hello_service.daemon.probes import ProbesService
 
 
 class Connection(Protocol):
@@ -43,7 +45,13 @@ AnyConnection = TypeVar("AnyConnection", bound=Connection)
 class Connections(MutableSet[AnyConnection]):
     """A set of connections: a protocol adds itself when it is connected and discards itself when
     its connection is lost.
+
+    @ivar fields: what each record of them in the log has besides its own.
+    @ivar probes: what counts those that said nothing, if the log is not to tell of each.
     """
+
+    fields: Mapping[str, object] = {}
+    probes: ProbesService | None = None
 
     def __init__(self) -> None:
         self._open: set[AnyConnection] = set()

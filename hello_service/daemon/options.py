@@ -12,6 +12,8 @@ from typing import Any, ClassVar
 from twisted.python.usage import Options, UsageError
 
 from hello_service.daemon.endpoints import MAXIMUM_BACKLOG, interface_address
+from hello_service.daemon.keepalive import LONGEST
+from hello_service.daemon.own_name import own_name
 from hello_service.daemon.service import Settings
 from hello_service.values import BadValue, not_empty, positive_seconds, seconds, whole_number
 
@@ -78,12 +80,18 @@ class DaemonOptions(Options):
                   " disconnected [default: never]", positive_seconds),
         parameter("max-lifetime", None, "Seconds after which any client is disconnected"
                   " [default: never]", positive_seconds),
+        parameter("keepalive", None, "Seconds of quiet after which the system finds out whether a"
+                  " TCP client is still there, 0 for never [default: 60]",
+                  whole_number(0, LONGEST)),
+        parameter("name", None, "What the daemon calls itself in the log and in its status; %H is"
+                  " the host's name, %% a percent sign [default: nothing]", own_name),
         parameter("drain-delay", None, "Seconds to go on listening once told to stop, for"
                   " balancers [default: 0]", seconds),
         parameter("drain-timeout", None, "Seconds that clients then have to take their answers"
                   " [default: 10]", seconds),
     ]  # fmt: skip
-    optFlags: ClassVar = [
+    optFlags: ClassVar[list[list[str | None]]] = [
+        ["quiet-probes", None, "Count clients that say nothing, and log the others only"],
         ["reuse-port", "r", "Let other daemons that say so, too, listen on the same ports"],
     ]
 

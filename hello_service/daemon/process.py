@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any, NoReturn, TextIO, TypedDict, Unpack
 
 from twisted.internet.error import ReactorNotRunning
-from twisted.internet.interfaces import IListeningPort, IReactorTime
+from twisted.internet.interfaces import IReactorTime
 from twisted.logger import ILogObserver, Logger
 
 from hello_service.daemon.activation import (
@@ -128,7 +128,7 @@ def sockets_to_adopt(options: DaemonOptions, environ: Mapping[str, str]) -> dict
 class Texts(TypedDict, total=False):
     """How a daemon speaks of itself, see `DaemonService`."""
 
-    announce: Callable[[IListeningPort], None]
+    announce: Callable[..., None]
     counted: str
     page: str
 

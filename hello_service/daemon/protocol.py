@@ -1,6 +1,5 @@
 """The protocol that a daemon's own one builds on: half-close, backpressure, draining, lingering."""
 
-from collections.abc import MutableSet
 from fcntl import ioctl
 from sys import byteorder, intern
 from termios import TIOCOUTQ
@@ -28,6 +27,7 @@ from zope.interface import implementer
 from hello_service.address import address_text
 from hello_service.daemon.connections import Connections
 from hello_service.daemon.handshakes import HANDSHAKE, LATE, Handshakes
+from hello_service.daemon.probes import ProbesService
 
 LINGER = 2.0
 """Seconds that a peer has to close its side, once it has all of ours; what it still sends is thrown
@@ -92,12 +92,13 @@ class DaemonProtocol(Protocol):
     _tls = False
     _opened = False
     _congested = False
+    _silent: ProbesService | None = None
 
     def __init__(
         self,
         clock: IReactorTime,
         peer: IAddress | None,
-        connections: MutableSet[Any],
+        connections: Connections[Any],
     ) -> None:
         self.clock = clock
         self.host: str | None = getattr(peer, "host", None)
@@ -229,13 +230,17 @@ class DaemonProtocol(Protocol):
         if not self._opened:
             self._lose_handshake(reason)
             return
-        self._tell(
-            self.CLOSED,
-            event="closed", peer=self._peer, local=self._local,
-            started=self.started, duration=round(self.clock.seconds() - self.started, 6),
-            **self.account(), bytes_in=self.bytes_in, bytes_out=self.bytes_out,
-            reason=self.reason or ("end" if reason.check(ConnectionDone) else "lost"),
-        )  # fmt: skip
+        if self._silent:
+            del self.dataReceived
+            self._silent.count += 1
+        else:
+            self._tell(
+                self.CLOSED,
+                event="closed", peer=self._peer, local=self._local,
+                started=self.started, duration=round(self.clock.seconds() - self.started, 6),
+                **self.account(), bytes_in=self.bytes_in, bytes_out=self.bytes_out,
+                reason=self.reason or ("end" if reason.check(ConnectionDone) else "lost"),
+            )  # fmt: skip
         self._connections.discard(self)
 
     def pauseProducing(self) -> None:
@@ -252,7 +257,11 @@ class DaemonProtocol(Protocol):
 
     def _open(self) -> None:
         self._opened = True
-        self._tell(self.ACCEPTED, event="accepted", peer=self._peer, local=self._local)
+        if self._connections.probes is None:
+            self._tell_accepted()
+        else:
+            self._silent = self._connections.probes
+            self.dataReceived = self._first_read  # type: ignore[method-assign]
         self.transport.registerProducer(self, True)
         self.opened()
 
@@ -278,6 +287,16 @@ class DaemonProtocol(Protocol):
         else:
             self.transport.loseConnection()
 
+    def _first_read(self, data: bytes) -> None:
+        """Stand in for C{dataReceived} until the peer has said something: then tell of it."""
+        self._silent = None
+        del self.dataReceived
+        self._tell_accepted()
+        self.dataReceived(data)
+
+    def _tell_accepted(self) -> None:
+        self._tell(self.ACCEPTED, event="accepted", peer=self._peer, local=self._local)
+
     def _tell(self, text: str, **fields: object) -> None:
         """Log an event, for a fifth of the time that C{Logger.info} takes."""
         globalLogPublisher(
@@ -287,6 +306,7 @@ class DaemonProtocol(Protocol):
                 "log_format": text,
                 "log_time": time(),
                 **fields,
+                **self._connections.fields,
             }
         )
 

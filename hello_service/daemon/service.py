@@ -13,9 +13,11 @@ from hello_service.address import address_text
 from hello_service.daemon.drain import DrainingService
 from hello_service.daemon.endpoint_strings import quoted
 from hello_service.daemon.endpoints import MAXIMUM_BACKLOG, server_endpoint, shared_endpoint
+from hello_service.daemon.keepalive import keep_alive
 from hello_service.daemon.limits import ExhaustionService, LimitedFactory
 from hello_service.daemon.listening import CannotListen, ListeningService
 from hello_service.daemon.notify import Notifier, NotifyService
+from hello_service.daemon.probes import ProbesService
 from hello_service.daemon.protocol import DaemonFactory
 from hello_service.daemon.sweep import SweepService
 from hello_service.daemon.tls_port import certificate_service
@@ -46,6 +48,9 @@ class Settings:
     @ivar max_per_host: how many there may be from one IP address, if there is a limit.
     @ivar idle_timeout: seconds after which a client that sends nothing is disconnected, if ever.
     @ivar max_lifetime: seconds after which any client is disconnected, if ever.
+    @ivar keepalive: seconds of quiet after which a TCP peer is probed; 0 leaves it to the sockets.
+    @ivar name: what it calls itself in the log and in its status.
+    @ivar quiet_probes: count the connections that say nothing; the log tells of the others only.
     @ivar drain_delay: seconds that it goes on listening once told to stop.
     @ivar drain_timeout: seconds that clients then have to take their answers.
     """
@@ -65,6 +70,9 @@ class Settings:
     max_per_host: int | None = None
     idle_timeout: float | None = None
     max_lifetime: float | None = None
+    keepalive: int = 60
+    name: str = ""
+    quiet_probes: bool = False
     drain_delay: float = 0.0
     drain_timeout: float = 10.0
 
@@ -100,9 +108,9 @@ def _tls_endpoints(reactor: Any, settings: Settings) -> list[Place]:
     return _endpoints(reactor, settings, settings.tls_port, settings.tls_listen)
 
 
-def _announce(port: IListeningPort) -> None:
+def _announce(port: IListeningPort, **fields: object) -> None:
     address = address_text(port.getHost())
-    _log.info("Listening on {address}.", event="listening", address=address)
+    _log.info("Listening on {address}.", event="listening", address=address, **fields)
 
 
 class DaemonService(DrainingService):
@@ -113,7 +121,7 @@ class DaemonService(DrainingService):
     @param reactor: L{IReactorCore}, L{IReactorTime} and what the endpoints ask of it.
     @param inherited: in place of all others, and those of C{inherited_tls}, which get TLS.
     @param notifier: what tells the service manager, if there is one.
-    @param announce: logs that a port listens.
+    @param announce: called with a port that listens, and the fields for its record in the log.
     @param failed: called with the L{CannotListen} of an endpoint that fails after the start.
     @param counted: what the service manager's status calls the connections.
     @param page: where each `Obstacle` to listening is explained, for messages to name.
@@ -130,7 +138,7 @@ class DaemonService(DrainingService):
         inherited: Sequence[Place] = (),
         inherited_tls: Sequence[Place] = (),
         notifier: Notifier | None = None,
-        announce: Callable[[IListeningPort], None] = _announce,
+        announce: Callable[..., None] = _announce,
         failed: Callable[[CannotListen], object] = lambda _: None,
         counted: str = "Connections",
         page: str = "",
@@ -151,10 +159,20 @@ class DaemonService(DrainingService):
         if certificate:
             tls = [(f"TLS on {name}", certificate.endpoint(below)) for name, below in tls]
             self.reloads["tls certificate"] = certificate.reload
+        if told.name:
+            connections.fields = {"name": told.name}
+        if told.quiet_probes:
+            connections.probes = ProbesService(reactor)
+
+        def listens(port: IListeningPort) -> None:
+            if told.keepalive:
+                keep_alive(port, told.keepalive)
+            announce(port, **connections.fields)
+
         self._listening_on = ListeningService(
             [*plain, *tls],
             LimitedFactory(reactor, factory, connections, told.max_connections, told.max_per_host),
-            announce,
+            listens,
             lambda: reactor.callWhenRunning(notifier.ready),
             failed,
             page,
@@ -169,12 +187,15 @@ class DaemonService(DrainingService):
         )
 
         def status() -> str:
-            return f"{counted}: {len(connections)}" + ", draining" * self.draining
+            count = f"{counted}: {len(connections)}" + ", draining" * self.draining
+            return f"{told.name}: {count}" if told.name else count
 
         if certificate:
             self.addService(certificate)  # type: ignore[no-untyped-call]
         self.addService(ExhaustionService(reactor, self._listening_on))  # type: ignore[no-untyped-call]
         self.addService(NotifyService(reactor, notifier, status))  # type: ignore[no-untyped-call]
+        if connections.probes:
+            self.addService(connections.probes)  # type: ignore[no-untyped-call]
         if told.idle_timeout or told.max_lifetime:
             sweep = SweepService(reactor, connections, told.idle_timeout, told.max_lifetime)
             self.addService(sweep)  # type: ignore[no-untyped-call]

@@ -19,7 +19,7 @@ from hello_service.cli.client import MISSING, greet
 from hello_service.cli.client_options import parse_options
 from hello_service.cli.console import Console, Outlet
 from hello_service.cli.trouble import Trouble, TroubleError
-from hello_service.server import HelloFactory
+from hello_service.server import Framing, HelloFactory
 from hello_service.values import BadValue
 
 
@@ -99,6 +99,13 @@ class ConversationTests(CommandTestCase):
         self.accept()
         self.assertEqual(self.successResultOf(command), 0)
         self.assertEqual(self.printed(), "Welcome!\nHello, 李雷!\nHello, x y!\n")
+
+    def test_prints_who_answers(self) -> None:
+        self.serve(HelloFactory(self.reactor, Framing.LINE, name="web-1"))
+        command = self.start("Tracy")
+        self.accept()
+        self.assertEqual(self.successResultOf(command), 0)
+        self.assertRegex(self.printed(), r"\AWelcome! I am web-1, you are .*\.\nHello, Tracy!\n\Z")
 
     def test_names_from_standard_input(self) -> None:
         read, write = os.pipe()

@@ -1,5 +1,6 @@
 import contextlib
 import errno
+import gc
 import os
 import resource
 import socket
@@ -16,6 +17,7 @@ class Descriptors(SynchronousTestCase):
 
     def leave(self, count: int) -> None:
         """Have so many that can be opened until the test ends."""
+        gc.collect()  # which may close some
         self.limits = resource.getrlimit(resource.RLIMIT_NOFILE)
         self.addCleanup(self.leave_all)
         last = max(int(name) for name in os.listdir("/proc/self/fd"))

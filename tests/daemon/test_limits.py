@@ -1,4 +1,3 @@
-import os
 import resource
 from typing import cast
 
@@ -21,6 +20,7 @@ from hello_service.daemon.limits import (
 )
 from hello_service.daemon.listening import ListeningService
 from tests.connections import FakeConnection
+from tests.daemon.test_accepting import Descriptors
 
 PEER = IPv4Address("TCP", "192.0.2.1", 1)
 
@@ -148,23 +148,20 @@ class NotedListening(ListeningService):
         self.paused = 0
 
 
-class ExhaustionServiceTests(SynchronousTestCase):
+class ExhaustionServiceTests(Descriptors):
     def test_has_connections_wait_while_no_descriptor_is_left(self) -> None:
         clock = Clock()
         listening = NotedListening()
         service = ExhaustionService(clock, listening)
         service.startService()
-        limits = resource.getrlimit(resource.RLIMIT_NOFILE)
-        self.addCleanup(resource.setrlimit, resource.RLIMIT_NOFILE, limits)
-        with open(os.devnull) as first:
-            free = first.fileno()
         with capturedLogs() as events:
             clock.advance(1)
-            resource.setrlimit(resource.RLIMIT_NOFILE, (0, limits[1]))
+            self.leave(0)
             clock.pump([1, 1])
-            resource.setrlimit(resource.RLIMIT_NOFILE, (free + 2, limits[1]))  # not one for each
+            soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft + 2, hard))  # not one for each
             clock.advance(1)
-            resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+            self.leave_all()
             clock.pump([1, 1])
         self.assertEqual(listening.told, ["pause", "pause", "pause", "resume"])
         self.assertEqual(

@@ -21,6 +21,7 @@ class OptionsTests(SynchronousTestCase):
             *("--max-connections", "7", "--max-per-host", "3"),
             *("--idle-timeout", "60", "--max-lifetime", "3600.5"),
             *("--drain-delay", "0", "--drain-timeout", "20"),
+            *("--keepalive", "0", "--name", "50%%"),
         )
         self.assertEqual(
             options,
@@ -34,6 +35,9 @@ class OptionsTests(SynchronousTestCase):
                 "max-lifetime": 3600.5,
                 "drain-delay": 0.0,
                 "drain-timeout": 20.0,
+                "keepalive": 0,
+                "name": "50%",
+                "quiet-probes": False,
                 "listen": [],
                 "tls-listen": [],
                 "tls-port": None,
@@ -48,7 +52,7 @@ class OptionsTests(SynchronousTestCase):
     def test_nothing_given(self) -> None:
         options = parsed()
         self.assertEqual((options.pop("listen"), options.pop("tls-listen")), ([], []))
-        self.assertFalse(options.pop("reuse-port"))
+        self.assertEqual((options.pop("reuse-port"), options.pop("quiet-probes")), (False, False))
         self.assertEqual(set(options.values()), {None})
 
     def test_listen_repeats(self) -> None:
@@ -60,6 +64,10 @@ class OptionsTests(SynchronousTestCase):
         self.assertEqual(
             parsed("--port=0", "--reuse-port", "--drain-delay=0.5").settings(),
             Settings(port=0, reuse_port=True, drain_delay=0.5, listen=[], tls_listen=[]),
+        )
+        self.assertEqual(
+            parsed("--quiet-probes", "--name=a", "--keepalive=0").settings(),
+            Settings(quiet_probes=True, name="a", keepalive=0, listen=[], tls_listen=[]),
         )
         self.assertEqual(parsed("--listen=tcp:1").settings().listen, ["tcp:1"])
 
@@ -91,6 +99,9 @@ class OptionsTests(SynchronousTestCase):
             ["--max-lifetime", "0"],
             ["--drain-delay", "-1"],
             ["--drain-timeout", "inf"],
+            ["--keepalive", "-1"],
+            ["--keepalive", "32768"],
+            ["--name", ""],
             ["--listen", "tcp:1", "--port", "0"],
             ["--listen", "tcp:1", "--interface", "::"],
             ["--listen", "tcp:1", "--reuse-port"],

@@ -103,6 +103,14 @@ class DaemonServiceTests(SynchronousTestCase):
         self.assertTrue(transport.disconnected)
 
     def test_the_status(self) -> None:
+        for name, before in (("", ""), ("web-1", "web-1: ")):
+            with self.subTest(name):
+                self.setUp()
+                told = [f"{before}Connections: {rest}" for rest in ("0", "1", "1, draining")]
+                self.assertEqual(self.statuses(name), told)
+
+    def statuses(self, name: str) -> list[str]:
+        """Return what the service manager is told, one connection long."""
         told: list[str] = []
 
         class Told(Notifier):
@@ -113,13 +121,28 @@ class DaemonServiceTests(SynchronousTestCase):
             def status(self, text: str) -> None:
                 told.append(text)
 
-        service = self.service(notifier=Told())
+        service = self.service(Settings(name=name), notifier=Told())
         service.startService()
         self.connect(self.reactor.tcpServers[0][1])
         self.reactor.advance(1)
         service.stopService()
         self.reactor.advance(1)
-        self.assertEqual(told, ["Connections: 0", "Connections: 1", "Connections: 1, draining"])
+        return told
+
+    def test_the_name_in_the_log(self) -> None:
+        for name, fields in (("", {}), ("web-1", {"name": "web-1"})):
+            with self.subTest(name), capturedLogs() as events:
+                self.setUp()
+                factory = self.listen(name=name)[1]
+                protocol = factory.buildProtocol(IPv4Address("TCP", "192.0.2.1", 1))
+                protocol.makeConnection(HalfCloseTransport())
+                protocol.connectionLost()
+                told = [
+                    (event["event"], {"name": event["name"]} if "name" in event else {})
+                    for event in events
+                ]
+                kinds = ("listening", "accepted", "closed")
+                self.assertEqual(told, [(kind, fields) for kind in kinds])
 
     def test_says_that_it_waits(self) -> None:
         with capturedLogs() as events:

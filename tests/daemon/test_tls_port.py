@@ -175,6 +175,20 @@ class TLSPortTests(TLSPortTestCase):
             client.lose()
         self.assertEqual([event["event"] for event in events], ["accepted", "closed"])
 
+    def test_quiet_probes(self) -> None:
+        self.started(quiet_probes=True)
+        with capturedLogs() as events:
+            self.client().lose()
+            client = self.client()
+            client.tls.write(b"Michael")
+            client.shake_hands()
+            client.lose()
+            self.reactor.advance(60)
+        self.assertEqual(
+            [event["event"] for event in events if "event" in event],
+            ["accepted", "closed", "probes"],
+        )
+
     def test_a_chain(self) -> None:
         between = self.authority.issue(None, authority=True, common_name="Between")
         own = issue(dns("localhost"), between)

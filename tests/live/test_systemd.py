@@ -46,6 +46,18 @@ class UnitTests(ProcessTestCase):
         unit, _, _ = self.copy("hello.service", "hello.socket", "hello.service.d/socket.conf")
         self.assert_exposed(0.5, unit)
 
+    def test_an_address_that_comes_late_is_waited_for(self) -> None:
+        for unit in ("hello.service", "hello@.service"):
+            lines = (UNITS / unit).read_text().splitlines()
+            for line in ("StartLimitIntervalSec=0", "Restart=on-failure", "RestartSec=1"):
+                self.assertIn(line, lines)
+
+    def test_the_socket_tells_of_keepalive_what_the_daemon_does(self) -> None:
+        socket_unit = (UNITS / "hello.socket").read_text()
+        told = dict(re.findall(r"^(KeepAlive\w*)=(\w+)$", socket_unit, re.MULTILINE))
+        names = ("KeepAlive", "KeepAliveTimeSec", "KeepAliveIntervalSec", "KeepAliveProbes")
+        self.assertEqual(told, dict(zip(names, ("yes", "60", "15", "4"), strict=True)))
+
     def test_they_differ_in_nothing_else(self) -> None:
         one, many = ((UNITS / name).read_text() for name in ("hello.service", "hello@.service"))
         sandbox = re.compile(r"^LimitNOFILE=.*\Z", re.MULTILINE | re.DOTALL)

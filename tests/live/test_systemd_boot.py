@@ -1,6 +1,7 @@
 """The shipped units, run by a real systemd."""
 
 import select
+import socket
 import ssl
 from concurrent.futures import ThreadPoolExecutor
 
@@ -12,6 +13,17 @@ from tests.certificates import Authority, dns
 ON_UVLOOP = """[Service]
 ExecStart=
 ExecStart=/opt/hello_service/bin/twistd --nodaemon --pidfile= --reactor=uvloop hello
+"""
+
+LATE = """[Service]
+RestartSec=10ms
+ExecStart=
+ExecStart=/opt/hello_service/bin/twistd --nodaemon --pidfile= hello --interface=192.0.2.1
+"""
+
+KEEPALIVE = """[Service]
+ExecStart=
+ExecStart=/opt/hello_service/bin/twistd --nodaemon --pidfile= --reactor={} hello -p{} --keepalive=1
 """
 
 SLOW_STOP = """[Service]
@@ -73,6 +85,37 @@ class ServiceTests(BootTestCase):
             self.assertRaises(AssertionError, systemd.systemctl, "start", "hello.service")
         systemd.wait_for("127.0.0.1:9999 is in use by another program")
         self.assertNotEqual(systemd.show("hello.service", "ActiveState"), "active")
+
+    def test_it_waits_for_an_address_that_comes_late(self) -> None:
+        systemd = self.boot("hello.service", hello=LATE)
+        self.assertRaises(AssertionError, systemd.systemctl, "start", "hello.service")
+        systemd.wait_for("192.0.2.1:9999 is not on this machine", 7)  # systemd gives up after 5
+        address = systemd.run("ip", "address", "add", "192.0.2.1/32", "dev", "lo")
+        self.assertEqual(address.returncode, 0, address.stderr)
+        systemd.wait_for("Started hello.service")
+        self.assertEqual(systemd.show("hello.service", "ActiveState"), "active")
+
+    def test_whoever_is_gone_without_a_word_goes(self) -> None:
+        epoll, uvloop = (KEEPALIVE.format(*how) for how in (("epoll", 9999), ("uvloop", 9998)))
+        drop_ins = {"hello": epoll, "hello@": uvloop}
+        systemd = self.started("hello.service", "hello@.service", **drop_ins)
+        systemd.systemctl("start", "hello@1.service")
+        with systemd.connect() as client, systemd.connect(9998) as other:
+            for each in (client, other):
+                self.assertEqual(each.recv(8), b"Welcome!")
+                each.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
+            down = systemd.run("ip", "link", "set", "lo", "down")
+            self.assertEqual(down.returncode, 0, down.stderr)
+            systemd.wait_for(r"Connection from .* closed\.", 2)
+
+    def test_checks_of_its_port_are_counted(self) -> None:
+        systemd = self.started("hello.service")
+        for _ in range(3):
+            with systemd.connect() as client:
+                self.assertEqual(client.recv(8), b"Welcome!")
+        systemd.systemctl("stop", "hello.service")
+        systemd.wait_for(r"Connections that said nothing: 3\.")
+        self.assertNotIn("Accept new", systemd.run("journalctl", "--no-pager").stdout)
 
     def test_it_lives_through_a_reload(self) -> None:
         systemd = self.started("hello.service")
