@@ -104,4 +104,6 @@ class HelloFactory(DaemonFactory):
         conversation = Conversation(self._framing)
         if self._name:
             conversation.introduce(self._name, address_text(addr))
-        return HelloProtocol(self.clock, addr, self.connections, conversation, self._delay)
+        protocol = HelloProtocol(self.clock, addr, self.connections, conversation, self._delay)
+        protocol.factory = self
+        return protocol

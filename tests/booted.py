@@ -133,6 +133,7 @@ def booted(*shipped: str, **drop_ins: str) -> Iterator[Booted]:
             copy: Callable[..., object] = (
                 shutil.copytree if (UNITS / unit).is_dir() else shutil.copy
             )
+            (units / unit).parent.mkdir(exist_ok=True)
             copy(UNITS / unit, units / unit)
         for service, text in drop_ins.items():
             drop_in = units / f"{service}.service.d"

@@ -33,6 +33,7 @@ for device in full null random tty urandom zero; do
   touch "dev/$device"
   mount --bind "/dev/$device" "dev/$device"
 done
+mkdir dev/shm
 mount -t tmpfs -o mode=755 tmpfs run
 mkdir run/host
 touch run/host/notify home/somebody
@@ -92,6 +93,7 @@ sh -c 'echo 0 >"$1/cgroup.procs"; shift; exec setpriv --pdeathsig KILL unshare "
     mount -t cgroup2 cgroup2 sys/fs/cgroup
     pivot_root . old
     umount -l old
+    mount --make-rshared / # for the credentials of services
     exec env -i container=booted NOTIFY_SOCKET=/run/host/notify /lib/systemd/systemd \
       --system --unit=multi-user.target >/dev/null' &
 unshare=$!

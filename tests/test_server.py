@@ -263,8 +263,8 @@ class DrainTests(ServerTestCase):
         protocol.makeConnection(transport)
         protocol.drain("idle")
         self.assertTrue(transport.disconnected)
-        self.protocol = protocol
-        self.assertEqual(self.close(), "idle")
+        protocol.connectionLost(Failure(ConnectionAborted()))
+        self.assertEqual(self.clock.getDelayedCalls(), [])
 
 
 class DelayTests(ServerTestCase):

@@ -4,6 +4,11 @@ import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from cryptography import x509
+    from OpenSSL import SSL
 
 _READING = {
     errno.ENOENT: "is not there: check the path",
@@ -22,21 +27,10 @@ def check_key_files(parts: dict[str, str]) -> None:
 
     key = f"privateKey={parts.get('privateKey', 'server.pem')}"
     certificate = f"certKey={parts['certKey']}" if "certKey" in parts else key
-    _read_certificates(certificate)
-    _read_key(key)
     context = SSL.Context(SSL.TLS_METHOD)
-    with _reason(
-        f"{certificate} has a certificate that TLS does not take, for its key is too short or its"
-        " kind too old: make a new one."
-    ):
-        context.use_certificate_file(_path(certificate))
-    with _reason(
-        f"{key} is not the key of the certificate in {certificate}: name the two that were made"
-        " together."
-    ):
-        context.use_privatekey_file(_path(key))
+    load_pair(context, certificate, key)
     if "extraCertChain" in parts:
-        _read_certificates(f"extraCertChain={parts['extraCertChain']}")
+        read_certificates(f"extraCertChain={parts['extraCertChain']}")
     if "dhParameters" in parts:
         parameters = f"dhParameters={parts['dhParameters']}"
         _read(parameters)
@@ -45,6 +39,31 @@ def check_key_files(parts: dict[str, str]) -> None:
             " `openssl dhparam -out NEW 2048`."
         ):
             context.load_tmp_dh(_path(parameters).encode())
+
+
+def load_pair(context: "SSL.Context", certificate: str, key: str) -> "x509.Certificate":
+    """Give a context a certificate with those that lead from it to an authority, and its key.
+
+    @param certificate: C{NAME=PATH}, as messages have it, and C{key} likewise.
+    @return: the certificate.
+    @raises ValueError: with a sentence that names the file that is of no use.
+    """
+    own, *others = read_certificates(certificate)
+    private = _read_key(key)
+    with _reason(
+        f"{certificate} has a certificate that TLS does not take, for its key is too short or its"
+        " kind too old: make a new one."
+    ):
+        context.use_certificate(own)
+    with _reason(
+        f"{key} is not the key of the certificate in {certificate}: name the two that were made"
+        " together."
+    ):
+        context.use_privatekey(private)
+    with _reason(f"{certificate} has a chain that TLS does not take: have it issued anew."):
+        for other in others:
+            context.add_extra_chain_cert(other)
+    return own
 
 
 def check_key_folder(path: str) -> None:
@@ -76,7 +95,7 @@ def _reason(sentence: str) -> Iterator[None]:
 
     try:
         yield
-    except SSL.Error:
+    except (SSL.Error, TypeError):  # a kind of key that is none for TLS, X25519 say
         raise ValueError(sentence) from None
 
 
@@ -88,12 +107,17 @@ def _read(name: str) -> bytes:
         raise ValueError(f"{name} {why}.") from None
 
 
-def _read_certificates(name: str) -> None:
+def read_certificates(name: str) -> "list[x509.Certificate]":
+    """Read the certificates of a PEM file, at least one.
+
+    @param name: C{NAME=PATH}, as messages have it.
+    @raises ValueError: with a sentence.
+    """
     from cryptography.x509 import load_pem_x509_certificates
 
     data = _read(name)
     try:
-        load_pem_x509_certificates(data)
+        return load_pem_x509_certificates(data)
     except ValueError:
         raise ValueError(
             f"{name} has no certificate in it that can be read: it takes one in PEM form, which"
@@ -101,13 +125,13 @@ def _read_certificates(name: str) -> None:
         ) from None
 
 
-def _read_key(name: str) -> None:
+def _read_key(name: str) -> Any:
     from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
     data = _read(name)
     try:
-        load_pem_private_key(data, None)
+        return load_pem_private_key(data, None)
     except TypeError:
         raise ValueError(
             f"{name} is encrypted, and the daemon has nobody to ask for its password: store it"

@@ -60,6 +60,15 @@ class DaemonOptions(Options):
     optParameters: ClassVar = [
         parameter("port", "p", "TCP port, 0 for any free one [default: 9999]",
                   whole_number(0, 65535)),
+        parameter("tls-port", None, "TCP port for TLS, too; without --port, for TLS alone",
+                  whole_number(0, 65535)),
+        parameter("tls-certificate", None, "PEM file of the certificate for TLS, and of those that"
+                  " lead to its authority", not_empty),
+        parameter("tls-key", None, "PEM file of its key [default: in the same file]", not_empty),
+        parameter("tls-client-ca", None, "PEM file of the authorities whose certificates clients"
+                  " must have [default: they need none]", not_empty),
+        parameter("tls-check", None, "Seconds after which a change of these files is noticed, 0 for"
+                  " on SIGHUP only [default: 60]", seconds),
         parameter("interface", "i", "Address to listen on, :: or 0.0.0.0 for all"
                   " [default: 127.0.0.1]", _interface),
         parameter("backlog", "b", "How many connections may wait to be accepted"
@@ -92,16 +101,21 @@ class DaemonOptions(Options):
     ]  # fmt: skip
     optFlags: ClassVar[list[list[str | None]]] = [
         ["quiet-probes", None, "Count clients that say nothing, and log the others only"],
-        ["reuse-port", "r", "Let other daemons that say so, too, listen on the same port"],
+        ["reuse-port", "r", "Let other daemons that say so, too, listen on the same ports"],
     ]
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self["listen"] = []
+        self["tls-listen"] = []
 
     def opt_listen(self, endpoint: str) -> None:
         """Endpoint to listen on, in place of --port and --interface; may be repeated."""
         self["listen"].append(endpoint)
+
+    def opt_tls_listen(self, endpoint: str) -> None:
+        """Endpoint to listen on by TLS, like tcp:9443; may be repeated."""
+        self["tls-listen"].append(endpoint)
 
     def settings(self) -> Settings:
         """Return what was said, and the defaults."""
@@ -111,8 +125,8 @@ class DaemonOptions(Options):
     @property
     def says_where(self) -> bool:
         """Whether an option says where to listen."""
-        named = self["port"] is not None or self["interface"] is not None
-        return named or bool(self["listen"] or self["reuse-port"])
+        named = any(self[name] is not None for name in ("port", "tls-port", "interface"))
+        return named or bool(self["listen"] or self["tls-listen"] or self["reuse-port"])
 
     def parseOptions(self, options: Sequence[str] | None = None) -> None:
         """Parse a command line.
@@ -141,18 +155,21 @@ class DaemonOptions(Options):
     def postOptions(self) -> None:
         """Check what one option says against another.
 
-        @raises UsageError: if --listen comes with --port, --interface or --reuse-port.
+        @raises UsageError: if --listen or --tls-listen comes with what it knows nothing of.
         """
-        if not self["listen"]:
+        given = [name for name in ("listen", "tls-listen") if self[name]]
+        if not given:
             return
-        if not self["port"] is self["interface"] is None:
+        ports = {self["port"], self["tls-port"]} - {None}
+        if (self["listen"] and self["port"] is not None) or (self["interface"] and not ports):
             raise UsageError(
-                "--listen says where to listen in full: leave --port and --interface out, or"
-                " write them as one more --listen, like tcp:9999:interface=127.0.0.1."
+                f"--{given[0]} says where to listen in full: leave --port and --interface out, or"
+                f" write them as one more --{given[0]}, like tcp:9999:interface=127.0.0.1."
             )
         if self["reuse-port"]:
             raise UsageError(
-                "--reuse-port is for --port, an endpoint knows nothing of it: leave out --listen."
+                "--reuse-port is for --port, an endpoint knows nothing of it: leave out"
+                f" --{given[0]}."
             )
 
     def _parse(self, options: Sequence[str] | None) -> None:

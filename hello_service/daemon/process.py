@@ -30,6 +30,8 @@ from hello_service.daemon.twistd_log import TwistdLog, rotate_on_signal
 
 _log = Logger()
 
+_FOR_TLS = " (tls)"  # behind the descriptor of a socket that systemd names so
+
 
 class CannotStart(SystemExit, Exception):
     """The service cannot start, and the sentence that says why has been written.
@@ -140,8 +142,9 @@ def twistd_service(
 ) -> DaemonService:
     """Make the service of C{twistd NAME}, which takes over the process.
 
-    It raises the limit of descriptors, writes the log, listens on inherited sockets, tells the
-    service manager, reloads on SIGHUP, rotates the log on SIGUSR1 and hurries on a second signal.
+    It raises the limit of descriptors, writes the log, listens on inherited sockets (by TLS on
+    those that systemd calls C{tls}), tells the service manager, reloads on SIGHUP, rotates the log
+    on SIGUSR1 and hurries on a second signal.
     What cannot be ends the process with a sentence and status 1.
 
     @param make_factory: called with the reactor.
@@ -159,15 +162,17 @@ def twistd_service(
                 f"--max-connections may be {room} at most with this limit of open descriptors:"
                 " raise that with `ulimit -n`, or LimitNOFILE= in a systemd unit."
             )
+        adopted = [
+            (name, adopted_endpoint(reactor, descriptor, name))
+            for descriptor, name in sockets_to_adopt(options, starting_environment()).items()
+        ]
         log = TwistdLog(options.parent or {}, reactor)
         service = ProcessService(
             reactor,
             make_factory(reactor),
             replace(settings, max_connections=settings.max_connections or room),
-            inherited=[
-                (name, adopted_endpoint(reactor, descriptor, name))
-                for descriptor, name in sockets_to_adopt(options, starting_environment()).items()
-            ],
+            inherited=[place for place in adopted if not place[0].endswith(_FOR_TLS)],
+            inherited_tls=[place for place in adopted if place[0].endswith(_FOR_TLS)],
             notifier=notifier,
             stderr=stderr,
             observer=log.observer,
@@ -176,8 +181,9 @@ def twistd_service(
     except ValueError as error:
         stderr.close()
         sys.exit(str(error))
-    told = {"log": log.file.reopen} if log.file else {}
-    service.addService(ReloadService(reactor, notifier, {**told, **(reloads or {})}))  # type: ignore[no-untyped-call]
+    log_file = {"log": log.file.reopen} if log.file else {}
+    told = {**log_file, **service.reloads, **(reloads or {})}
+    service.addService(ReloadService(reactor, notifier, told))  # type: ignore[no-untyped-call]
     rotate_on_signal(reactor, log.file)
     reactor.callWhenRunning(hurry_on_second_signal, reactor, service)
     return service

@@ -27,6 +27,7 @@ from zope.interface import implementer
 
 from hello_service.address import address_text
 from hello_service.daemon.connections import Connections
+from hello_service.daemon.handshakes import HANDSHAKE, LATE, Handshakes
 from hello_service.daemon.probes import ProbesService
 
 LINGER = 2.0
@@ -62,6 +63,7 @@ class DaemonProtocol(Protocol):
 
     @cvar ACCEPTED: what the log says of a new connection.
     @cvar CLOSED: what it says of one that is over.
+    @ivar factory: the `DaemonFactory` that has built it.
     @ivar host: the peer's IP address; C{None} where it has none.
     @ivar started: when the connection was made, by the clock.
     @ivar bytes_in: how many bytes have been read.
@@ -70,12 +72,13 @@ class DaemonProtocol(Protocol):
     @ivar closing: whether nothing more is answered.
     @ivar reason: why it ends, a word for the log; if empty, the log says C{end} or C{lost}.
     @ivar timer: what is to happen later, until then; cancelled if the connection is lost first. It
-        is the subclass's until `close`, which lingers by it.
+        is the subclass's from `opened` to `close`, which lingers by it.
     """
 
     ACCEPTED: ClassVar = "Connection from {peer}."
     CLOSED: ClassVar = "Connection from {peer} closed."
 
+    factory: Any
     transport: IConnection
     started = 0.0
     bytes_in = 0
@@ -198,17 +201,16 @@ class DaemonProtocol(Protocol):
         self._connections.add(self)
         if via := getattr(self.transport, "via", None):  # see proxied.py
             self._via = {"via": via}
-        if self._connections.probes is None:
-            self._tell_accepted()
-        else:
-            self._silent = self._connections.probes
-            self.dataReceived = self._first_read  # type: ignore[method-assign]
         self._tls = ISSLTransport.providedBy(self.transport)
-        if not self._tls:
+        if self._tls:
+            self.timer = self.clock.callLater(HANDSHAKE, self.abort, LATE)
+        else:
             self._open()
 
     def handshakeCompleted(self) -> None:
         """Begin over TLS: sooner, what is said would wait, and congestion stop the handshake."""
+        assert self.timer
+        self.timer.cancel()
         self._open()
 
     def dataReceived(self, data: bytes) -> None:
@@ -229,6 +231,9 @@ class DaemonProtocol(Protocol):
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         if self.timer and self.timer.active():
             self.timer.cancel()
+        if not self._opened:
+            self._lose_handshake(reason)
+            return
         if self._silent:
             del self.dataReceived
             self._silent.count += 1
@@ -256,8 +261,18 @@ class DaemonProtocol(Protocol):
 
     def _open(self) -> None:
         self._opened = True
+        if self._connections.probes is None:
+            self._tell_accepted()
+        else:
+            self._silent = self._connections.probes
+            self.dataReceived = self._first_read  # type: ignore[method-assign]
         self.transport.registerProducer(self, True)
         self.opened()
+
+    def _lose_handshake(self, reason: Failure) -> None:
+        self._connections.discard(self)
+        if not self.closing or self.reason == LATE:
+            self.factory.handshakes.count(reason, self.reason == LATE)
 
     def _loses_nothing(self, peer_is_done: bool) -> bool:
         if peer_is_done and self.bytes_out <= ONE_SEGMENT:
@@ -306,6 +321,7 @@ class DaemonFactory(ServerFactory):
 
     @ivar clock: what times the waits, usually the reactor.
     @ivar connections: those that are open.
+    @ivar handshakes: counts those over TLS that do not come so far.
     """
 
     noisy = False
@@ -314,6 +330,13 @@ class DaemonFactory(ServerFactory):
     def __init__(self, clock: IReactorTime) -> None:
         self.clock = clock
         self.connections: Connections[Any] = Connections()
+        self.handshakes = Handshakes(clock)
+
+    def startFactory(self) -> None:
+        self.handshakes.running = True
+
+    def stopFactory(self) -> None:
+        self.handshakes.stop()
 
     def buildProtocol(self, addr: IAddress | None) -> DaemonProtocol:
         protocol = self.protocol(self.clock, addr, self.connections)

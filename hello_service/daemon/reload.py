@@ -13,6 +13,10 @@ from twisted.logger import Logger
 from hello_service.daemon.notify import Notifier
 
 
+class NotReloaded(Exception):
+    """A sentence about what cannot be reloaded; it stays as it was."""
+
+
 class ReloadService(Service):
     """Reloads on SIGHUP while it runs; must start and stop in the main thread.
 
@@ -63,6 +67,9 @@ class ReloadService(Service):
         for name, reload in self._reloads.items():
             try:
                 reload()
+            except NotReloaded as error:
+                self._log.error("Cannot reload {name}: {why}",
+                                event="kept", name=name, why=str(error))  # fmt: skip
             except OSError as error:
                 self._log.error("Cannot reload {name}: {why}.", name=name, why=error.strerror)
             except Exception:

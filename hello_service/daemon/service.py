@@ -27,18 +27,29 @@ from hello_service.daemon.probes import ProbesService
 from hello_service.daemon.protocol import DaemonFactory
 from hello_service.daemon.proxied import ProxiedFactory
 from hello_service.daemon.sweep import SweepService
+from hello_service.daemon.tls_port import certificate_service
 
 __all__ = ["CannotListen", "DaemonService", "Settings"]
 
 _log = Logger()
+
+_PORT = 9999  # the tutorial's
+
+Place = tuple[str, IStreamServerEndpoint]
+"""What messages call a place to listen on, and its endpoint."""
 
 
 @dataclass(frozen=True)
 class Settings:
     """What can be set about a daemon.
 
+    @ivar port: for clients without TLS; C{None} is 9999, or none if the daemon listens by TLS.
     @ivar listen: endpoint strings, in place of C{port} and C{interface}.
-    @ivar reuse_port: share C{port} with daemons that do so, too.
+    @ivar tls_port: for clients with TLS, on C{interface}; C{tls_listen} has strings of endpoints.
+    @ivar tls_certificate: the path of the certificate that they get; its key may be there, too.
+    @ivar tls_client_ca: authorities of clients' certificates, if clients must have one.
+    @ivar tls_check: seconds after which a changed file is noticed; 0 is at a reload only.
+    @ivar reuse_port: share C{port} and C{tls_port} with daemons that do so, too.
     @ivar backlog: connections that may wait to be accepted, for endpoints that do not say.
     @ivar max_connections: how many there may be, if there is a limit.
     @ivar max_per_host: how many there may be from one IP address, if there is a limit.
@@ -56,9 +67,15 @@ class Settings:
     @ivar agent: the endpoint string of the port for HAProxy's agent-check, if there is one.
     """
 
-    port: int = 9999
+    port: int | None = None
     interface: str = "127.0.0.1"
     listen: Sequence[str] = ()
+    tls_port: int | None = None
+    tls_listen: Sequence[str] = ()
+    tls_certificate: str | None = None
+    tls_key: str | None = None
+    tls_client_ca: str | None = None
+    tls_check: float = 60.0
     reuse_port: bool = False
     backlog: int = MAXIMUM_BACKLOG
     max_connections: int | None = None
@@ -76,20 +93,41 @@ class Settings:
     agent: str | None = None
 
 
-def _endpoints(reactor: Any, settings: Settings) -> list[tuple[str, IStreamServerEndpoint]]:
-    kind = "tcp6" if isIPv6Address(settings.interface) else "tcp"
-    place = f"{kind}:{settings.port}:interface={quoteStringArgument(settings.interface)}"
-    if settings.reuse_port:
-        shared = shared_endpoint(reactor, settings.port, settings.interface, settings.backlog)
-        return [(place, shared)]
-    places = settings.listen or [place]
-    for twice in places if settings.proxy_from else ():
-        if twice.lower().startswith("haproxy:"):
+def _endpoints(
+    reactor: Any, settings: Settings, port: int | None, listen: Sequence[str]
+) -> list[Place]:
+    for place in listen if settings.proxy_from else ():
+        if place.lower().startswith("haproxy:"):
             raise ValueError(
-                f"Cannot listen on {quoted(twice)}: leave haproxy: out, for --proxy-from has the"
+                f"Cannot listen on {quoted(place)}: leave haproxy: out, for --proxy-from has the"
                 " PROXY header read already."
             )
-    return [(place, server_endpoint(reactor, place, settings.backlog)) for place in places]
+    places = [(place, server_endpoint(reactor, place, settings.backlog)) for place in listen]
+    if port is None:
+        return places
+    kind = "tcp6" if isIPv6Address(settings.interface) else "tcp"
+    place = f"{kind}:{port}:interface={quoteStringArgument(settings.interface)}"
+    if settings.reuse_port:
+        shared = shared_endpoint(reactor, port, settings.interface, settings.backlog)
+        return [*places, (place, shared)]
+    return [*places, (place, server_endpoint(reactor, place, settings.backlog))]
+
+
+def _plain_endpoints(reactor: Any, settings: Settings, tls: bool) -> list[Place]:
+    port = settings.port
+    if port is None and not tls and not settings.listen:
+        port = _PORT
+    return _endpoints(reactor, settings, None if settings.listen else port, settings.listen)
+
+
+def _tls_endpoints(reactor: Any, settings: Settings) -> list[Place]:
+    for place in settings.tls_listen:
+        if place.lower().startswith(("ssl:", "tls:")):
+            raise ValueError(
+                f"Cannot listen on {quoted(place)}: --tls-listen takes an endpoint without TLS of"
+                " its own, like tcp:9443."
+            )
+    return _endpoints(reactor, settings, settings.tls_port, settings.tls_listen)
 
 
 def _announce(port: IListeningPort, **fields: object) -> None:
@@ -103,14 +141,15 @@ class DaemonService(DrainingService):
     Starting it raises L{CannotListen} if it cannot listen; then nothing of it runs.
 
     @param reactor: L{IReactorCore}, L{IReactorTime} and what the endpoints ask of it.
-    @param inherited: endpoints with the names that messages give them, in place of all others.
+    @param inherited: in place of all others, and those of C{inherited_tls}, which get TLS.
     @param notifier: what tells the service manager, if there is one.
     @param announce: called with a port that listens, and the fields for its record in the log.
     @param failed: called with the L{CannotListen} of an endpoint that fails after the start.
     @param version: what the metrics tell of it.
     @param counted: what the service manager's status calls the connections.
     @param page: where each `Obstacle` to listening is explained, for messages to name.
-    @raises ValueError: with a sentence, if an endpoint string is wrong.
+    @ivar reloads: what a reload is to read anew, by the name that the log gives it.
+    @raises ValueError: with a sentence, if an endpoint string is wrong or a file is of no use.
     """
 
     def __init__(
@@ -119,7 +158,8 @@ class DaemonService(DrainingService):
         factory: DaemonFactory,
         settings: Settings | None = None,
         *,
-        inherited: Sequence[tuple[str, IStreamServerEndpoint]] = (),
+        inherited: Sequence[Place] = (),
+        inherited_tls: Sequence[Place] = (),
         notifier: Notifier | None = None,
         announce: Callable[..., None] = _announce,
         failed: Callable[[CannotListen], object] = lambda _: None,
@@ -130,6 +170,19 @@ class DaemonService(DrainingService):
         told = settings or Settings()
         notifier = notifier or Notifier()
         connections = factory.connections
+        if inherited or inherited_tls:
+            plain, tls = inherited, inherited_tls
+        else:
+            tls = _tls_endpoints(reactor, told)
+            plain = _plain_endpoints(reactor, told, bool(tls))
+        certificate = certificate_service(
+            reactor, bool(tls), told.tls_certificate, told.tls_key, told.tls_client_ca,
+            told.tls_check,
+        )  # fmt: skip
+        self.reloads: dict[str, Callable[[], object]] = {}
+        if certificate:
+            tls = [(f"TLS on {name}", certificate.endpoint(below)) for name, below in tls]
+            self.reloads["tls certificate"] = certificate.reload
         if told.name:
             connections.fields = {"name": told.name}
         if told.quiet_probes:
@@ -144,7 +197,7 @@ class DaemonService(DrainingService):
             reactor, factory, connections, told.max_connections, told.max_per_host
         )
         self._listening_on = ListeningService(
-            list(inherited) or _endpoints(reactor, told),
+            [*plain, *tls],
             limited,
             listens,
             lambda: reactor.callWhenRunning(notifier.ready),
@@ -185,6 +238,8 @@ class DaemonService(DrainingService):
             count = f"{counted}: {len(connections)}" + ", draining" * self.draining
             return f"{told.name}: {count}" if told.name else count
 
+        if certificate:
+            self.addService(certificate)  # type: ignore[no-untyped-call]
         for listening in (self._listening_on, *beside):
             self.addService(ExhaustionService(reactor, listening))  # type: ignore[no-untyped-call]
         self.addService(NotifyService(reactor, notifier, status))  # type: ignore[no-untyped-call]

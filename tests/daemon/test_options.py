@@ -46,13 +46,19 @@ class OptionsTests(SynchronousTestCase):
                 "name": "50%",
                 "quiet-probes": False,
                 "listen": [],
+                "tls-listen": [],
+                "tls-port": None,
+                "tls-certificate": None,
+                "tls-key": None,
+                "tls-client-ca": None,
+                "tls-check": None,
                 "reuse-port": False,
             },
         )
 
     def test_nothing_given(self) -> None:
         options = parsed()
-        self.assertEqual(options.pop("listen"), [])
+        self.assertEqual((options.pop("listen"), options.pop("tls-listen")), ([], []))
         self.assertEqual((options.pop("reuse-port"), options.pop("quiet-probes")), (False, False))
         self.assertEqual(set(options.values()), {None})
 
@@ -61,16 +67,31 @@ class OptionsTests(SynchronousTestCase):
         self.assertEqual(parsed()["listen"], [])
 
     def test_settings(self) -> None:
-        self.assertEqual(parsed().settings(), Settings(listen=[]))
+        self.assertEqual(parsed().settings(), Settings(listen=[], tls_listen=[]))
         self.assertEqual(
             parsed("--port=0", "--reuse-port", "--drain-delay=0.5").settings(),
-            Settings(port=0, reuse_port=True, drain_delay=0.5, listen=[]),
+            Settings(port=0, reuse_port=True, drain_delay=0.5, listen=[], tls_listen=[]),
         )
         self.assertEqual(
             parsed("--quiet-probes", "--name=a", "--keepalive=0").settings(),
-            Settings(quiet_probes=True, name="a", keepalive=0, listen=[]),
+            Settings(quiet_probes=True, name="a", keepalive=0, listen=[], tls_listen=[]),
         )
         self.assertEqual(parsed("--listen=tcp:1").settings().listen, ["tcp:1"])
+
+    def test_tls(self) -> None:
+        files = ("--tls-certificate=a", "--tls-key=b", "--tls-client-ca=c", "--tls-check=0")
+        places = ("--tls-listen=tcp:1", "--tls-listen=unix:a", "--tls-port=0", "--interface=::")
+        settings = parsed(*files, *places, "--listen=tcp:2").settings()
+        self.assertEqual(settings.tls_listen, ["tcp:1", "unix:a"])
+        told = settings.tls_certificate, settings.tls_key, settings.tls_client_ca
+        self.assertEqual(told, ("a", "b", "c"))
+        self.assertEqual((settings.tls_port, settings.tls_check), (0, 0.0))
+        self.assertIsNone(settings.port)
+        parsed("--tls-port=0", "--port=0", "--interface=::", "--reuse-port")
+        self.assertFalse(parsed("--tls-certificate=a").says_where)
+        for place in ("--tls-port=0", "--tls-listen=tcp:1"):
+            self.assertTrue(parsed(place).says_where)
+        self.assertIn("--tls-listen says", self.error("--tls-listen=tcp:1", "--interface=::"))
 
     def test_wrong_uses(self) -> None:
         for arguments in (
@@ -95,6 +116,10 @@ class OptionsTests(SynchronousTestCase):
             ["--listen", "tcp:1", "--port", "0"],
             ["--listen", "tcp:1", "--interface", "::"],
             ["--listen", "tcp:1", "--reuse-port"],
+            ["--tls-port", "65536"],
+            ["--tls-certificate", ""],
+            ["--tls-check", "-1"],
+            ["--tls-listen", "tcp:1", "--reuse-port"],
             ["--nosuch"],
             ["stray"],
         ):

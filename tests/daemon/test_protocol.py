@@ -327,9 +327,14 @@ class DrainTests(ProtocolTestCase):
 
     def test_in_its_tls_handshake(self) -> None:
         protocol, transport = self.connect(tls=True)
+        self.assertIn(protocol, self.factory.connections)
         protocol.drain("idle")
         self.assertTrue(transport.disconnected)
-        self.assertEqual(self.lose(protocol, ConnectionAborted()), "idle")
+        with capturedLogs() as events:
+            protocol.connectionLost(Failure(ConnectionAborted()))
+        self.assertEqual(events, [])
+        self.assertNotIn(protocol, self.factory.connections)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
 
 
 class WrappedTests(ProtocolTestCase):

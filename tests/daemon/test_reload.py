@@ -8,7 +8,7 @@ from twisted.logger import capturedLogs, formatEvent
 from zope.interface import implementer
 
 from hello_service.daemon.notify import Notifier
-from hello_service.daemon.reload import ReloadService
+from hello_service.daemon.reload import NotReloaded, ReloadService
 from tests.daemon.test_notify import NotifyTestCase
 from tests.processes import ProcessTestCase
 
@@ -39,6 +39,9 @@ class ReloadServiceTests(NotifyTestCase):
         os.dup2(descriptor, 0)
         os.close(descriptor)
 
+    def keep(self) -> None:
+        raise NotReloaded("They do not fit. The ones before stay.")
+
     def reload(self, **reloads: Callable[[], object]) -> list[str]:
         """Send SIGHUP to a service; return what is logged."""
         service = ReloadService(Reactor(), Notifier(self.address), reloads)
@@ -60,6 +63,7 @@ class ReloadServiceTests(NotifyTestCase):
         logged = self.reload(
             certificates=lambda: reloaded.append(1),
             names=lambda: os.stat("/nosuch"),
+            keys=self.keep,
             zone=lambda: 1 // 0,
             motd=lambda: reloaded.append(2),
         )
@@ -67,6 +71,7 @@ class ReloadServiceTests(NotifyTestCase):
             logged,
             [
                 "Cannot reload names: No such file or directory.",
+                "Cannot reload keys: They do not fit. The ones before stay.",
                 "Cannot reload zone",
                 "Reloaded certificates, motd.",
             ],

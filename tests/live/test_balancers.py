@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.certificates import tls_endpoint
+from tests.daemon.test_activation import free_port
 from tests.processes import PATIENCE, TWISTD, Daemon, ProcessTestCase, missing, program
 from tests.proxy_headers import HEADER1, HEADER2
 
@@ -166,6 +167,7 @@ class RealBalancerTests(BalancerTests):
     def nginx(self, server: str) -> None:
         if not NGINX_STREAM.exists():
             missing("nginx has no module stream")
+        self.port = free_port()
         folder = self.folder.resolve()
         configuration = folder / "nginx.conf"
         configuration.write_text(
@@ -173,7 +175,6 @@ class RealBalancerTests(BalancerTests):
             f" error_log stderr notice; events {{}} stream {{ server {{"
             f" listen 127.0.0.1:{self.port}; proxy_protocol on; proxy_pass {server}; }} }}"
         )
-        self.listening.close()
         process = self.start("nginx", "-e", "stderr", "-c", str(configuration))
         assert process.stderr is not None
         for line in process.stderr:

@@ -135,11 +135,10 @@ class StoppingTests(ProcessTestCase):
     def test_tls(self) -> None:
         place, trust = tls_endpoint(self.folder)
         daemon = self.daemon(f"--listen={place}", "--drain-timeout=600")
-        plain, silent = (
+        silent, plain = (  # which are accepted in this order
             self.enterContext(socket.create_connection(("127.0.0.1", daemon.port()), PATIENCE))
             for _ in range(2)
         )
-        daemon.wait_for("Accept new connection", count=2)
         with trust.wrap_socket(plain, server_hostname="localhost") as client:
             self.assertEqual(client.recv(8), b"Welcome!")
             daemon.process.send_signal(signal.SIGTERM)

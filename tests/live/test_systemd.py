@@ -18,11 +18,12 @@ class UnitTests(ProcessTestCase):
         return [str(self.folder / name) for name in names]
 
     def test_systemd_finds_no_fault(self) -> None:
-        *units, _ = self.copy(
-            "hello.service", "hello.socket", "hello@.service", "hello.service.d/socket.conf"
-        )
+        *units, _, _ = self.copy(
+            "hello.service", "hello.socket", "hello@.service", "hello.service.d/socket.conf",
+            "hello.service.d/tls.conf",
+        )  # fmt: skip
         shipped = [path for path in UNITS.rglob("*") if path.is_file()]
-        self.assertEqual(len(shipped), len(units) + 1)
+        self.assertEqual(len(shipped), len(units) + 2)
         verified = run("systemd-analyze", "verify", "--recursive-errors=one", *units)
         self.assertEqual((verified.returncode, verified.stdout, verified.stderr), (0, "", ""))
 
@@ -36,6 +37,10 @@ class UnitTests(ProcessTestCase):
     def test_they_are_shut_in(self) -> None:
         for unit in self.copy("hello.service", "hello@.service"):
             self.assert_exposed(1.2, unit)
+
+    def test_tls_takes_nothing_away(self) -> None:
+        unit, _ = self.copy("hello.service", "hello.service.d/tls.conf")
+        self.assert_exposed(1.2, unit)
 
     def test_behind_the_socket_it_is_more_so(self) -> None:
         unit, _, _ = self.copy("hello.service", "hello.socket", "hello.service.d/socket.conf")

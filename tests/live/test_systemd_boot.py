@@ -2,11 +2,13 @@
 
 import select
 import socket
+import ssl
 from concurrent.futures import ThreadPoolExecutor
 
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.booted import Booted, booted
+from tests.certificates import Authority, dns
 
 ON_UVLOOP = """[Service]
 ExecStart=
@@ -45,6 +47,22 @@ class BootTestCase(SynchronousTestCase):
             self.assertEqual(client.recv(8), b"Welcome!")
             client.sendall(b"Michael")
             self.assertEqual(client.recv(1024), b"Hello, Michael!")
+
+    def assert_shut_in(self, systemd: Booted, unit: str) -> None:
+        pid = systemd.show(unit, "MainPID")
+        status = dict(
+            line.split(":\t", 1)
+            for line in systemd.run("cat", f"/proc/{pid}/status").stdout.splitlines()
+        )
+        self.assertEqual((status["NoNewPrivs"], status["Seccomp"]), ("1", "2"))
+        self.assertEqual({int(status[name], 16) for name in ("CapEff", "CapBnd")}, {0})
+        self.assertNotIn("0", status["Uid"].split())
+        inside = ("nsenter", "--mount", f"--target={pid}")
+        self.assertEqual(systemd.run("ls", "/home").stdout, "somebody\n")
+        self.assertEqual(systemd.run(*inside, "ls", "/home").stdout, "")
+        refused = systemd.run(*inside, "touch", "/var/file")
+        self.assertIn("Read-only file system", refused.stderr)
+        self.assertEqual(systemd.run("touch", "/var/file").returncode, 0)
 
 
 class ServiceTests(BootTestCase):
@@ -138,22 +156,6 @@ class ServiceTests(BootTestCase):
         systemd.wait_for(r"Connections aborted: 1\.")
         self.assertEqual(systemd.show("hello.service", "Result"), "success")
 
-    def assert_shut_in(self, systemd: Booted, unit: str) -> None:
-        pid = systemd.show(unit, "MainPID")
-        status = dict(
-            line.split(":\t", 1)
-            for line in systemd.run("cat", f"/proc/{pid}/status").stdout.splitlines()
-        )
-        self.assertEqual((status["NoNewPrivs"], status["Seccomp"]), ("1", "2"))
-        self.assertEqual({int(status[name], 16) for name in ("CapEff", "CapBnd")}, {0})
-        self.assertNotIn("0", status["Uid"].split())
-        inside = ("nsenter", "--mount", f"--target={pid}")
-        self.assertEqual(systemd.run("ls", "/home").stdout, "somebody\n")
-        self.assertEqual(systemd.run(*inside, "ls", "/home").stdout, "")
-        refused = systemd.run(*inside, "touch", "/var/file")
-        self.assertIn("Read-only file system", refused.stderr)
-        self.assertEqual(systemd.run("touch", "/var/file").returncode, 0)
-
     def test_it_is_shut_in(self) -> None:
         self.assert_shut_in(self.started("hello.service"), "hello.service")
 
@@ -165,8 +167,28 @@ class ServiceTests(BootTestCase):
         self.greet(systemd)
 
 
+class TLSTests(BootTestCase):
+    SHIPPED = ("hello.service", "hello.service.d/tls.conf")
+
+    def test_the_service_gets_files_that_root_alone_may_read(self) -> None:
+        authority = Authority()
+        systemd = self.boot(*self.SHIPPED)
+        key, mark, certificate = authority.issue(dns("localhost")).pem.partition(b"-----BEGIN CERT")
+        for name, data in (("key.pem", key), ("certificate.pem", mark + certificate)):
+            script = 'mkdir -p /etc/hello; printf %s "$2" >"/etc/hello/$1"; chmod 600 /etc/hello/*'
+            self.assertEqual(systemd.run("sh", "-c", script, "-", name, data.decode()).stderr, "")
+        systemd.systemctl("start", "hello.service")
+        self.greet(systemd)
+        trust = ssl.create_default_context(cadata=authority.pem.decode())
+        with trust.wrap_socket(systemd.connect(9443), server_hostname="localhost") as client:
+            self.assertEqual(client.recv(8), b"Welcome!")
+        systemd.systemctl("reload", "hello.service")
+        systemd.wait_for(r"Reloaded tls certificate \(valid until")
+        self.assert_shut_in(systemd, "hello.service")
+
+
 class SocketTests(BootTestCase):
-    SHIPPED = ("hello.service", "hello.service.d", "hello.socket")
+    SHIPPED = ("hello.service", "hello.service.d/socket.conf", "hello.socket")
 
     def test_the_first_connection_starts_it_without_a_network(self) -> None:
         systemd = self.started(*self.SHIPPED, unit="hello.socket")
