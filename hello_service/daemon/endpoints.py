@@ -12,6 +12,7 @@ from twisted.internet.endpoints import (
 )
 from twisted.internet.interfaces import IStreamServerEndpoint, IStreamServerEndpointStringParser
 from twisted.internet.tcp import makeBinding
+from twisted.logger import Logger
 from twisted.plugin import getPlugins
 from twisted.protocols.haproxy import proxyEndpoint
 
@@ -25,6 +26,8 @@ from hello_service.daemon.endpoint_strings import (
 from hello_service.daemon.key_files import check_key_files, check_key_folder
 from hello_service.daemon.unix_sockets import unix_endpoint
 from hello_service.values import BadValue
+
+_log = Logger()
 
 MAXIMUM_BACKLOG = 2**31 - 1
 """What listen(2) cuts down to the system's maximum, net.core.somaxconn."""
@@ -62,6 +65,11 @@ def _endpoint(reactor: Any, description: str, backlog: int) -> IStreamServerEndp
     (kind, *values), named = take_apart(description)
     kind = kind.lower()
     if kind == "haproxy":
+        _log.warn(
+            "Use --proxy-from in place of haproxy:, which gives the balancer's address for the"
+            " client's when a connection opens, loses headers that come in pieces, and believes"
+            " anyone."
+        )
         wrapped = description.partition(":")[2]
         return proxyEndpoint(_endpoint(reactor, wrapped, backlog))
     if kind not in _PARTS:

@@ -42,6 +42,8 @@ def raise_descriptor_limit() -> int:
 _REFUSALS = {
     "total": "Connections refused: {count}, for there are {most} already.",
     "host": "Connections refused: {count}, for their hosts have {most} each already.",
+    "proxy": "Connections refused: {count}, for they did not begin with a valid PROXY header;"
+    " the last, from {via}: {why}.",
 }
 
 
@@ -63,6 +65,7 @@ class LimitedFactory:
 
     @param maximum: of all connections, if there is a limit.
     @param per_host: of the connections from one IP address, if there is a limit.
+    @ivar connections: those that are counted.
     """
 
     _log = Logger()
@@ -77,10 +80,11 @@ class LimitedFactory:
     ) -> None:
         self._clock = clock
         self._factory = factory
-        self._connections = connections
+        self.connections = connections
         self._maximum = maximum
         self._per_host = per_host
         self._refused: Counter[str] = Counter()
+        self._fields: dict[str, dict[str, object]] = {}
         self._timer: IDelayedCall | None = None
         self.doStart = factory.doStart
 
@@ -98,16 +102,27 @@ class LimitedFactory:
 
     def buildProtocol(self, addr: IAddress) -> IProtocol | None:
         """Build the factory's protocol, or a `Refusal`."""
-        if self._maximum is not None and len(self._connections) >= self._maximum:
-            return self._refuse("total")
+        if refusal := self.refuse_beyond_total():
+            return refusal
         if self._per_host is not None:
             host = getattr(addr, "host", None)
-            if host and self._connections.from_host(host) >= self._per_host:
-                return self._refuse("host")
+            if host and self.connections.from_host(host) >= self._per_host:
+                return self.refuse("host", most=self._per_host)
         return self._factory.buildProtocol(addr)
 
-    def _refuse(self, limit: str) -> Refusal:
+    def refuse_beyond_total(self) -> Refusal | None:
+        """Refuse a connection if there are too many in all."""
+        if self._maximum is None or len(self.connections) < self._maximum:
+            return None
+        return self.refuse("total", most=self._maximum)
+
+    def refuse(self, limit: str, **fields: object) -> Refusal:
+        """Count a refused connection.
+
+        @param fields: what the log is to tell with the count; it tells the last ones.
+        """
         self._refused[limit] += 1
+        self._fields[limit] = fields
         if self._timer is None:
             self._tell()
         return Refusal()
@@ -118,8 +133,8 @@ class LimitedFactory:
 
     def _tell_refused(self) -> None:
         for limit, count in self._refused.items():
-            most = self._maximum if limit == "total" else self._per_host
-            self._log.warn(_REFUSALS[limit], event="refused", limit=limit, count=count, most=most)
+            told = self._fields[limit]
+            self._log.warn(_REFUSALS[limit], event="refused", limit=limit, count=count, **told)
         self._refused.clear()
 
 

@@ -30,6 +30,7 @@ class ListeningService(Service):
     @param ready: called once all of them listen.
     @param failed: called with the L{CannotListen} of an endpoint that fails after the start.
     @param page: where each `Obstacle` is explained, for messages to name.
+    @param below: wraps the factory of each port, TLS included.
     @ivar ports: those that listen, each with the name of its endpoint.
     @ivar paused: how many ports accept no connections for now.
     """
@@ -44,6 +45,7 @@ class ListeningService(Service):
         ready: Callable[[], object] = lambda: None,
         failed: Callable[[CannotListen], object] = lambda _: None,
         page: str = "",
+        below: Callable[[IProtocolFactory], IProtocolFactory] | None = None,
     ) -> None:
         self._endpoints = endpoints
         self._factory = factory
@@ -51,6 +53,7 @@ class ListeningService(Service):
         self._ready = ready
         self._failed = failed
         self._page = page
+        self._below = below
         self.ports: dict[Any, str] = {}  # all of Twisted's and ours can stop reading
         self.paused = 0
         self._attempts: list[Deferred[None]] = []
@@ -105,6 +108,11 @@ class ListeningService(Service):
 
     def _listen(self, port: IListeningPort, place: str) -> None:
         self.ports[port] = place
+        if self._below is not None:
+            if not isinstance(port, tcp.Port):
+                raise NotImplementedError("it cannot read PROXY headers: listen on tcp: for them")
+            # For ssl: and tls: the endpoint has put TLS around ours.
+            port.factory = self._below(port.factory)  # type: ignore[arg-type, assignment]
         if isinstance(port, tcp.Port) and type(port).doRead is tcp.Port.doRead:
             port.socket = PausableSocket(port.socket, lambda: self.paused > 0, self.pause)
         self._listening(port)

@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 
 from twisted.python.usage import Options, UsageError
 
+from hello_service.daemon.balancers import balancers
 from hello_service.daemon.endpoints import MAXIMUM_BACKLOG, interface_address
 from hello_service.daemon.keepalive import LONGEST
 from hello_service.daemon.own_name import own_name
@@ -76,6 +77,8 @@ class DaemonOptions(Options):
                   " once [default: what the descriptors allow]", whole_number(1, MAXIMUM_BACKLOG)),
         parameter("max-per-host", None, "How many there may be from one IP address"
                   " [default: any number]", whole_number(1, MAXIMUM_BACKLOG)),
+        parameter("proxy-from", None, "Balancers whose connections begin with a PROXY header, like"
+                  " 10.0.0.0/8,unix [default: none]", balancers),
         parameter("idle-timeout", None, "Seconds after which a client that sends nothing is"
                   " disconnected [default: never]", positive_seconds),
         parameter("max-lifetime", None, "Seconds after which any client is disconnected"

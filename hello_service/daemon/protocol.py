@@ -1,5 +1,6 @@
 """The protocol that a daemon's own one builds on: half-close, backpressure, draining, lingering."""
 
+from collections.abc import Mapping
 from fcntl import ioctl
 from sys import byteorder, intern
 from termios import TIOCOUTQ
@@ -89,6 +90,7 @@ class DaemonProtocol(Protocol):
 
     _namespace = f"{__name__}.DaemonProtocol"
     _local = ""
+    _via: Mapping[str, str] = {}
     _tls = False
     _opened = False
     _congested = False
@@ -197,6 +199,8 @@ class DaemonProtocol(Protocol):
         self.started = self.clock.seconds()
         self._local = intern(address_text(self.transport.getHost()))  # the same for most
         self._connections.add(self)
+        if via := getattr(self.transport, "via", None):  # see proxied.py
+            self._via = {"via": via}
         self._tls = ISSLTransport.providedBy(self.transport)
         if self._tls:
             self.timer = self.clock.callLater(HANDSHAKE, self.abort, LATE)
@@ -307,6 +311,7 @@ class DaemonProtocol(Protocol):
                 "log_time": time(),
                 **fields,
                 **self._connections.fields,
+                **self._via,
             }
         )
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from twisted.internet.abstract import isIPv6Address
@@ -10,6 +11,7 @@ from twisted.internet.interfaces import IListeningPort, IStreamServerEndpoint
 from twisted.logger import Logger
 
 from hello_service.address import address_text
+from hello_service.daemon.balancers import Balancers
 from hello_service.daemon.drain import DrainingService
 from hello_service.daemon.endpoint_strings import quoted
 from hello_service.daemon.endpoints import MAXIMUM_BACKLOG, server_endpoint, shared_endpoint
@@ -19,6 +21,7 @@ from hello_service.daemon.listening import CannotListen, ListeningService
 from hello_service.daemon.notify import Notifier, NotifyService
 from hello_service.daemon.probes import ProbesService
 from hello_service.daemon.protocol import DaemonFactory
+from hello_service.daemon.proxied import ProxiedFactory
 from hello_service.daemon.sweep import SweepService
 from hello_service.daemon.tls_port import certificate_service
 
@@ -46,6 +49,8 @@ class Settings:
     @ivar backlog: connections that may wait to be accepted, for endpoints that do not say.
     @ivar max_connections: how many there may be, if there is a limit.
     @ivar max_per_host: how many there may be from one IP address, if there is a limit.
+    @ivar proxy_from: the balancers whose connections begin with a PROXY header, if there are any;
+        C{balancers} of balancers.py reads them from a text.
     @ivar idle_timeout: seconds after which a client that sends nothing is disconnected, if ever.
     @ivar max_lifetime: seconds after which any client is disconnected, if ever.
     @ivar keepalive: seconds of quiet after which a TCP peer is probed; 0 leaves it to the sockets.
@@ -68,6 +73,7 @@ class Settings:
     backlog: int = MAXIMUM_BACKLOG
     max_connections: int | None = None
     max_per_host: int | None = None
+    proxy_from: Balancers | None = None
     idle_timeout: float | None = None
     max_lifetime: float | None = None
     keepalive: int = 60
@@ -80,6 +86,12 @@ class Settings:
 def _endpoints(
     reactor: Any, settings: Settings, port: int | None, listen: Sequence[str]
 ) -> list[Place]:
+    for twice in listen if settings.proxy_from else ():
+        if twice.lower().startswith("haproxy:"):
+            raise ValueError(
+                f"Cannot listen on {quoted(twice)}: leave haproxy: out, for --proxy-from has the"
+                " PROXY header read already."
+            )
     places = [(place, server_endpoint(reactor, place, settings.backlog)) for place in listen]
     if port is None:
         return places
@@ -169,13 +181,17 @@ class DaemonService(DrainingService):
                 keep_alive(port, told.keepalive)
             announce(port, **connections.fields)
 
+        limited = LimitedFactory(
+            reactor, factory, connections, told.max_connections, told.max_per_host
+        )
         self._listening_on = ListeningService(
             [*plain, *tls],
-            LimitedFactory(reactor, factory, connections, told.max_connections, told.max_per_host),
+            limited,
             listens,
             lambda: reactor.callWhenRunning(notifier.ready),
             failed,
             page,
+            partial(ProxiedFactory, reactor, limited, told.proxy_from) if told.proxy_from else None,
         )
         super().__init__(
             reactor,

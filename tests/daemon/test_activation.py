@@ -1,4 +1,6 @@
+import contextlib
 import os
+import random
 import signal
 import socket
 import stat
@@ -30,10 +32,14 @@ from tests.processes import (
 
 
 def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port: int = server.getsockname()[1]
-        return port
+    """A port that nobody uses, below those that the system gives to clients."""
+    while True:
+        port = random.randrange(20_000, 32_000)
+        with (
+            contextlib.suppress(OSError),
+            socket.create_server(("::", port), family=socket.AF_INET6, dualstack_ipv6=True),
+        ):
+            return port
 
 
 class StartingEnvironmentTests(ProcessTestCase):

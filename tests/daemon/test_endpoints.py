@@ -6,6 +6,7 @@ from typing import Any
 from twisted.internet.endpoints import TCP6ServerEndpoint, quoteStringArgument
 from twisted.internet.protocol import Factory
 from twisted.internet.testing import MemoryReactor
+from twisted.logger import LogLevel, capturedLogs, formatEvent
 from twisted.trial.unittest import SynchronousTestCase
 
 from hello_service.daemon import endpoints
@@ -50,7 +51,10 @@ class ServerEndpointTests(SynchronousTestCase):
             self.assertEqual(listen(written)[2], interface)
 
     def test_behind_haproxy(self) -> None:
-        self.assertEqual(listen("haproxy:tcp:9999", 7), (9999, 7, ""))
+        with capturedLogs() as events:
+            self.assertEqual(listen("haproxy:tcp:9999", 7), (9999, 7, ""))
+        self.assertEqual([event["log_level"] for event in events], [LogLevel.warn])
+        self.assertTrue(formatEvent(events[0]).startswith("Use --proxy-from in place of haproxy:,"))
         self.assertEqual(listen(r"haproxy:tcp6:9999:interface=\:\:1", 7), (9999, 7, "::1"))
 
     def test_unix(self) -> None:

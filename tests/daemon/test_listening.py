@@ -283,6 +283,24 @@ class AcceptingTests(Descriptors, TestCase):
         self.assertIsInstance(port.socket, socket.socket)
         await service.stopService()
 
+    async def test_what_wraps_the_factory_of_a_port_is_below_its_tls(self) -> None:
+        tls, within = Factory(), Factory.forProtocol(Protocol)
+        port: Any = tcp.Port(0, tls, interface="127.0.0.1", reactor=reactor)
+        port.startListening()
+        endpoint = SlowEndpoint()
+        endpoint.outcome.callback(port)
+        wrapped: list[IProtocolFactory] = []
+
+        def wrap(factory: IProtocolFactory) -> IProtocolFactory:
+            wrapped.append(factory)
+            return within
+
+        service = ListeningService([("a", endpoint)], Factory(), lambda _: None, below=wrap)
+        service.startService()
+        self.assertEqual(wrapped, [tls])
+        self.assertIs(port.factory.buildProtocol(None).factory, within)
+        await service.stopService()
+
     async def test_started_again(self) -> None:
         service, ports = self.listen(1)
         await service.stopService()

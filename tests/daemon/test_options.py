@@ -4,6 +4,7 @@ from typing import ClassVar
 from twisted.python.usage import Options, UsageError
 from twisted.trial.unittest import SynchronousTestCase
 
+from hello_service.daemon.balancers import balancers
 from hello_service.daemon.options import DaemonOptions
 from hello_service.daemon.service import Settings
 
@@ -19,6 +20,7 @@ class OptionsTests(SynchronousTestCase):
         options = parsed(
             *("--port", "0", "--interface", "::", "--backlog", "5"),
             *("--max-connections", "7", "--max-per-host", "3"),
+            *("--proxy-from", "10.0.0.0/8,unix"),
             *("--idle-timeout", "60", "--max-lifetime", "3600.5"),
             *("--drain-delay", "0", "--drain-timeout", "20"),
             *("--keepalive", "0", "--name", "50%%"),
@@ -31,6 +33,7 @@ class OptionsTests(SynchronousTestCase):
                 "backlog": 5,
                 "max-connections": 7,
                 "max-per-host": 3,
+                "proxy-from": balancers("10.0.0.0/8,unix"),
                 "idle-timeout": 60.0,
                 "max-lifetime": 3600.5,
                 "drain-delay": 0.0,
@@ -95,6 +98,7 @@ class OptionsTests(SynchronousTestCase):
             ["--backlog", "0"],
             ["--max-connections", "0"],
             ["--max-per-host", "0"],
+            ["--proxy-from", "localhost"],
             ["--idle-timeout", "0"],
             ["--max-lifetime", "0"],
             ["--drain-delay", "-1"],

@@ -11,6 +11,7 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from hello_service.address import address_text
+from hello_service.daemon.balancers import balancers
 from hello_service.daemon.endpoints import MAXIMUM_BACKLOG, server_endpoint
 from hello_service.daemon.limits import ExhaustionService
 from hello_service.daemon.notify import Notifier
@@ -77,6 +78,24 @@ class DaemonServiceTests(SynchronousTestCase):
         hosts = ("192.0.2.1", "192.0.2.1", "192.0.2.1", "192.0.2.2", "192.0.2.3")
         refused = [self.connect(factory, host).disconnected for host in hosts]
         self.assertEqual(refused, [False, False, True, False, True])
+
+    def test_a_port_that_is_not_twisteds_reads_no_proxy_headers(self) -> None:
+        service = self.service(Settings(proxy_from=balancers("127.0.0.1")))
+        error = self.assertRaises(CannotListen, service.startService)
+        self.assertEqual(
+            str(error),
+            "Cannot listen on tcp:9999:interface=127.0.0.1: it cannot read PROXY headers: listen"
+            " on tcp: for them.",
+        )
+
+    def test_two_that_read_proxy_headers(self) -> None:
+        told = Settings(listen=["tcp:1", "HAProxy:tcp:2"], proxy_from=balancers("127.0.0.1"))
+        error = self.assertRaises(ValueError, self.service, told)
+        self.assertEqual(
+            str(error),
+            "Cannot listen on 'HAProxy:tcp:2': leave haproxy: out, for --proxy-from has the PROXY"
+            " header read already.",
+        )
 
     def test_time_limits(self) -> None:
         for limit in ("idle_timeout", "max_lifetime"):
