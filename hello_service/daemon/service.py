@@ -86,10 +86,10 @@ class Settings:
 def _endpoints(
     reactor: Any, settings: Settings, port: int | None, listen: Sequence[str]
 ) -> list[Place]:
-    for twice in listen if settings.proxy_from else ():
-        if twice.lower().startswith("haproxy:"):
+    for place in listen if settings.proxy_from else ():
+        if place.lower().startswith("haproxy:"):
             raise ValueError(
-                f"Cannot listen on {quoted(twice)}: leave haproxy: out, for --proxy-from has the"
+                f"Cannot listen on {quoted(place)}: leave haproxy: out, for --proxy-from has the"
                 " PROXY header read already."
             )
     places = [(place, server_endpoint(reactor, place, settings.backlog)) for place in listen]
