@@ -118,6 +118,14 @@ class ClientTests(TLSTestCase):
         secure = int(daemon.wait_for(r"Waiting for connection\.\.\. .*:(\d+)\)", 2)[1])
         self.assertEqual(self.serial(secure), self.issued.certificate.serial_number)
 
+    def test_behind_a_balancer(self) -> None:
+        daemon = self.tls_daemon("--proxy-from=127.0.0.1")
+        plain = self.connect(daemon.port())
+        plain.sendall(b"PROXY TCP4 192.0.2.7 192.0.2.1 5555 9443\r\n")
+        with self.trust.wrap_socket(plain, server_hostname="localhost") as client:
+            self.assertEqual(client.recv(8), b"Welcome!")
+        daemon.wait_for(r"Accept new connection from 192\.0\.2\.7:5555")
+
     def test_a_unix_socket_of_systemds(self) -> None:
         path = self.folder / "hello.sock"
         twistd = program("twistd"), *on_reactor(TWISTD)[1:]
