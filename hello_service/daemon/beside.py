@@ -13,31 +13,33 @@ from hello_service.daemon.listening import CannotListen, ListeningService
 
 _log = Logger()
 
-_LISTENS = {
-    "status": "Status on {address}.",
-    "agent": "Agent-check of HAProxy on {address}.",
-}
+
+def announce_status(port: IListeningPort) -> None:
+    """Log that the status port listens."""
+    _log.info("Status on {address}.", event="status", address=address_text(port.getHost()))
+
+
+def announce_agent(port: IListeningPort) -> None:
+    """Log that the agent port listens."""
+    address = address_text(port.getHost())
+    _log.info("Agent-check of HAProxy on {address}.", event="agent", address=address)
 
 
 def port_beside(
     reactor: Any,
-    event: str,
     place: str,
     factory: IProtocolFactory,
+    announce: Callable[[IListeningPort], None],
     failed: Callable[[CannotListen], object],
     page: str,
 ) -> ListeningService:
     """Make the service that listens on such a port.
 
-    @param event: C{status} or C{agent}: what the log calls it.
     @param place: the endpoint string.
+    @param announce: logs that it listens.
     @param failed: see `ListeningService`, and C{page} likewise.
     @raises ValueError: with a sentence, if the endpoint string is wrong.
     """
-
-    def announce(port: IListeningPort) -> None:
-        _log.info(_LISTENS[event], event=event, address=address_text(port.getHost()))
-
     return ListeningService(
         [(place, server_endpoint(reactor, place))],
         BoundedFactory(reactor, factory),

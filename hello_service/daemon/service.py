@@ -13,7 +13,7 @@ from twisted.logger import Logger
 from hello_service.address import address_text
 from hello_service.daemon.agent_check import AgentFactory
 from hello_service.daemon.balancers import Balancers
-from hello_service.daemon.beside import port_beside
+from hello_service.daemon.beside import announce_agent, announce_status, port_beside
 from hello_service.daemon.counters import Counters
 from hello_service.daemon.drain import DrainingService
 from hello_service.daemon.endpoint_strings import quoted
@@ -219,10 +219,10 @@ class DaemonService(DrainingService):
                 draining, lambda: exposition(counters.totals(), limited.refused, build)
             )
             shown = StatusFactory(reactor, pages)
-            beside.append(port_beside(reactor, "status", told.status, shown, failed, page))
+            beside.append(port_beside(reactor, told.status, shown, announce_status, failed, page))
         if told.agent:
             agent = AgentFactory(draining)
-            beside.append(port_beside(reactor, "agent", told.agent, agent, failed, page))
+            beside.append(port_beside(reactor, told.agent, agent, announce_agent, failed, page))
         super().__init__(
             reactor,
             self._listening_on,
