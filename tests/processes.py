@@ -1,14 +1,17 @@
 """Real processes for tests, which wait for what these print and never sleep."""
 
 import os
+import random
 import re
 import select
 import shlex
 import signal
+import socket
 import subprocess
 import sys
 import threading
 from collections.abc import Sequence
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from shutil import which
 from tempfile import TemporaryDirectory
@@ -30,6 +33,26 @@ def on_reactor(command: tuple[str, ...]) -> tuple[str, ...]:
     if REACTOR and command[0] == "twistd":
         return ("twistd", f"--reactor={REACTOR}", *command[1:])
     return command
+
+
+def free_ports(count: int) -> list[int]:
+    """Choose TCP ports that nobody uses, below those that the system gives to clients."""
+    ports: list[int] = []
+    with ExitStack() as held:
+        while len(ports) < count:
+            port = random.randrange(20_000, 32_000)
+            with suppress(OSError):
+                held.enter_context(
+                    socket.create_server(("::", port), family=socket.AF_INET6, dualstack_ipv6=True)
+                )
+                ports.append(port)
+    return ports
+
+
+def free_port() -> int:
+    """Choose a TCP port that nobody uses."""
+    (port,) = free_ports(1)
+    return port
 
 
 def missing(what: str) -> NoReturn:

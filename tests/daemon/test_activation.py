@@ -1,6 +1,4 @@
-import contextlib
 import os
-import random
 import signal
 import socket
 import stat
@@ -24,22 +22,13 @@ from tests.processes import (
     TWISTD,
     Daemon,
     ProcessTestCase,
+    free_port,
+    free_ports,
     on_reactor,
     program,
     run,
     wait_for_end,
 )
-
-
-def free_port() -> int:
-    """A port that nobody uses, below those that the system gives to clients."""
-    while True:
-        port = random.randrange(20_000, 32_000)
-        with (
-            contextlib.suppress(OSError),
-            socket.create_server(("::", port), family=socket.AF_INET6, dualstack_ipv6=True),
-        ):
-            return port
 
 
 class StartingEnvironmentTests(ProcessTestCase):
@@ -192,7 +181,7 @@ class ActivatedTests(ProcessTestCase):
         self.assertTrue(path.is_socket())
 
     def test_both_families_with_names(self) -> None:
-        ports = free_port(), free_port()
+        ports = free_ports(2)
         self.activated(
             f"--listen=127.0.0.1:{ports[0]}", f"--listen=[::1]:{ports[1]}", "--fdname=a:b"
         )

@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.certificates import tls_endpoint
-from tests.daemon.test_activation import free_port
-from tests.processes import PATIENCE, TWISTD, Daemon, ProcessTestCase, missing, program
+from tests.processes import PATIENCE, TWISTD, Daemon, ProcessTestCase, free_port, missing, program
 from tests.proxy_headers import HEADER1, HEADER2
 
 JSON = (*TWISTD, "--logger", "hello_service.daemon.jsonlog.observer")

@@ -7,8 +7,7 @@ import socket
 import stat
 
 from tests.certificates import certificate_pem
-from tests.daemon.test_activation import free_port
-from tests.processes import PATIENCE, TWISTD, Daemon, ProcessTestCase, missing, run
+from tests.processes import PATIENCE, TWISTD, Daemon, ProcessTestCase, free_port, missing, run
 
 ALONE = (*TWISTD, "--pidfile=")
 

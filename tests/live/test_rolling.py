@@ -4,11 +4,10 @@ import os
 import signal
 import socket
 import threading
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Self
 
-from tests.processes import PATIENCE, Daemon, ProcessTestCase, Program, program
+from tests.processes import PATIENCE, Daemon, ProcessTestCase, Program, free_ports, program
 
 CONFIGURATION = Path(__file__).parent.parent.parent / "deploy/haproxy/haproxy.cfg"
 
@@ -83,13 +82,6 @@ class Load:
         self._stopped = True
         for client in self._clients:
             client.join()
-
-
-def free_ports(count: int) -> list[int]:
-    """Return ports that are free and stay so: Linux gives clients those of the other parity."""
-    with ExitStack() as held:
-        servers = [held.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
-        return [server.getsockname()[1] for server in servers]
 
 
 class RollingTests(ProcessTestCase):
