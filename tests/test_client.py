@@ -125,8 +125,9 @@ class HelloClientAndServerTests(SynchronousTestCase):
         pump = connect(server, FakeTransport(server, True), client, FakeTransport(client, False))
         return client, pump
 
-    def test_a_greeting_that_is_a_line_at_every_split(self) -> None:
-        for reads in splits(b"Welcome!\r\nHello, Tracy!\r\n"):
+    def talk_at_every_split(self, greeting: bytes) -> None:
+        """Greet, and answer one name, by a server that sends lines."""
+        for reads in splits(greeting + b"Hello, Tracy!\r\n"):
             client, transport = HelloClient(), StringTransport()
             client.makeConnection(transport)
             steps = [Deferred.fromCoroutine(client.welcome())]
@@ -137,18 +138,11 @@ class HelloClientAndServerTests(SynchronousTestCase):
             self.assertEqual(self.successResultOf(steps[-1]), "Hello, Tracy!")
             self.assertEqual(transport.value(), b"Tracy\r\n")
 
+    def test_a_greeting_that_is_a_line_at_every_split(self) -> None:
+        self.talk_at_every_split(b"Welcome!\r\n")
+
     def test_a_greeting_that_introduces_at_every_split(self) -> None:
-        introduced = b"Welcome! I am x, you are y.\r\n"
-        for reads in splits(introduced + b"Hello, Tracy!\r\n"):
-            client, transport = HelloClient(), StringTransport()
-            client.makeConnection(transport)
-            steps = [Deferred.fromCoroutine(client.welcome())]
-            for read in reads:
-                client.dataReceived(read)
-                if steps[-1].called and len(steps) == 1:
-                    steps.append(Deferred.fromCoroutine(client.hello("Tracy")))
-            self.assertEqual(self.successResultOf(steps[-1]), "Hello, Tracy!")
-            self.assertEqual(transport.value(), b"Tracy\r\n")
+        self.talk_at_every_split(b"Welcome! I am x, you are y.\r\n")
 
     def test_who_introduces_is_returned_if_it_came_along(self) -> None:
         for name in (b"x", b"w\xc3\xa9b", b"\xff"):
