@@ -11,21 +11,21 @@ from twisted.internet.interfaces import IListeningPort, IStreamServerEndpoint
 from twisted.logger import Logger
 
 from hello_service.address import address_text
-from hello_service.daemon.agent_check import AgentFactory
 from hello_service.daemon.balancers import Balancers
-from hello_service.daemon.beside import announce_agent, announce_status, port_beside
-from hello_service.daemon.counters import Counters
 from hello_service.daemon.drain import DrainingService
 from hello_service.daemon.endpoint_strings import quoted
 from hello_service.daemon.endpoints import MAXIMUM_BACKLOG, server_endpoint, shared_endpoint
 from hello_service.daemon.keepalive import keep_alive
 from hello_service.daemon.limits import ExhaustionService, LimitedFactory
 from hello_service.daemon.listening import CannotListen, ListeningService
-from hello_service.daemon.metrics import exposition
 from hello_service.daemon.notify import Notifier, NotifyService
 from hello_service.daemon.probes import ProbesService
 from hello_service.daemon.protocol import DaemonFactory
 from hello_service.daemon.proxied import ProxiedFactory
+from hello_service.daemon.status.agent_check import AgentFactory
+from hello_service.daemon.status.beside import announce_agent, announce_status, port_beside
+from hello_service.daemon.status.counters import Counters
+from hello_service.daemon.status.metrics import exposition
 from hello_service.daemon.sweep import SweepService
 from hello_service.daemon.tls_port import certificate_service
 
@@ -211,7 +211,7 @@ class DaemonService(DrainingService):
 
         beside = []
         if told.status:
-            from hello_service.daemon.status import StatusFactory, status_pages
+            from hello_service.daemon.status.http import StatusFactory, status_pages
 
             counters = Counters(reactor, connections)
             build = {"name": told.name, "version": version, "reactor": type(reactor).__name__}

@@ -12,10 +12,10 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
 from hello_service.daemon.balancers import balancers
-from hello_service.daemon.counters import Counters
 from hello_service.daemon.limits import LimitedFactory
 from hello_service.daemon.protocol import DaemonFactory, DaemonProtocol
 from hello_service.daemon.proxied import DEADLINE, ProxiedFactory
+from hello_service.daemon.status.counters import Counters
 from hello_service.daemon.sweep import SweepService
 from tests.connections import HalfCloseTransport
 from tests.proxy_headers import HEADER1, HEADER2, LOCAL, UNIX, UNSPECIFIED, version2

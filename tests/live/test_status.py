@@ -7,7 +7,7 @@ import signal
 import socket
 import struct
 
-from hello_service.daemon.bounded import MOST
+from hello_service.daemon.status.bounded import MOST
 from tests.processes import PATIENCE, Daemon, ProcessTestCase
 from tests.tutorial import tutorial_client
 

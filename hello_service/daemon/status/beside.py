@@ -7,9 +7,9 @@ from twisted.internet.interfaces import IListeningPort, IProtocolFactory
 from twisted.logger import Logger
 
 from hello_service.address import address_text
-from hello_service.daemon.bounded import BoundedFactory
 from hello_service.daemon.endpoints import server_endpoint
 from hello_service.daemon.listening import CannotListen, ListeningService
+from hello_service.daemon.status.bounded import BoundedFactory
 
 _log = Logger()
 

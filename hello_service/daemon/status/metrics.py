@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
-from hello_service.daemon.counters import BOUNDS, Totals
+from hello_service.daemon.status.counters import BOUNDS, Totals
 
 if TYPE_CHECKING:
     from prometheus_client import Metric

@@ -1,7 +1,7 @@
 from twisted.internet.testing import StringTransport
 from twisted.trial.unittest import SynchronousTestCase
 
-from hello_service.daemon.agent_check import AgentFactory
+from hello_service.daemon.status.agent_check import AgentFactory
 
 
 class AgentCheckTests(SynchronousTestCase):

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from twisted.internet.interfaces import IReactorTime
 from twisted.web.http import HTTPChannel, HTTPFactory, Request, datetimeToString
 
-from hello_service.daemon.metrics import NoMetrics
+from hello_service.daemon.status.metrics import NoMetrics
 
 HEAD_SIZE = 4096
 """Bytes of a request's head: a balancer's or Prometheus' has a few hundred."""

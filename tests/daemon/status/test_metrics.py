@@ -4,8 +4,8 @@ from typing import Any
 from prometheus_client.parser import text_string_to_metric_families
 from twisted.trial.unittest import SynchronousTestCase
 
-from hello_service.daemon.counters import BOUNDS, Totals
-from hello_service.daemon.metrics import NoMetrics, exposition
+from hello_service.daemon.status.counters import BOUNDS, Totals
+from hello_service.daemon.status.metrics import NoMetrics, exposition
 
 TOTALS = Totals(2, 3, 40, 50, 6, (1, 1, 0, 0, 0, 0, 0, 0, 1), 90000.5)
 

@@ -6,7 +6,7 @@ from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
-from hello_service.daemon.bounded import DEADLINE, MOST, BoundedFactory
+from hello_service.daemon.status.bounded import DEADLINE, MOST, BoundedFactory
 
 
 class BoundedFactoryTests(SynchronousTestCase):

@@ -2,7 +2,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from hello_service.daemon.connections import Connections
-from hello_service.daemon.counters import BOUNDS, Counters, Totals
+from hello_service.daemon.status.counters import BOUNDS, Counters, Totals
 from tests.connections import FakeConnection
 
 

@@ -5,8 +5,8 @@ from twisted.internet.testing import MemoryReactorClock, StringTransport
 from twisted.logger import capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 
-from hello_service.daemon.metrics import NoMetrics
-from hello_service.daemon.status import HEAD_SIZE, StatusFactory, status_pages
+from hello_service.daemon.status.http import HEAD_SIZE, StatusFactory, status_pages
+from hello_service.daemon.status.metrics import NoMetrics
 from tests.splits import splits
 
 
