@@ -4,12 +4,11 @@ import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import groupby
-from math import ceil
 from pathlib import Path
 from typing import NamedTuple
 
 from tests.imports import LEAVES, PACKAGE, floors, imports, room
+from tests.walls import JOINT, LETTER, LINE, Part, Wall, part
 
 DRAWING = PACKAGE.parent / "docs" / "architecture.svg"
 
@@ -17,12 +16,8 @@ COLUMNS = (158, 158, 168, 158, 202, 220)
 """Widths of the columns, in pixels; a room takes one or more of them."""
 
 GAP, MARGIN, PADDING = 24, 24, 12
-BRICK, JOINT, LINE = 26, 6, 17
 STOREY = 54
 """Pixels between two floors, for the arrows."""
-
-LETTER = 7.3
-"""Pixels that a letter takes, on the wide side of what browsers choose."""
 
 
 class Place(NamedTuple):
@@ -35,7 +30,7 @@ class Place(NamedTuple):
 
 PLACES = {
     "service": Place(0, 1, "what `twistd hello` is told"),
-    "cli": Place(3, 4, "the commands hello-client and hello-fetch"),
+    "cli": Place(3, 5, "the commands hello-client and hello-fetch"),
     "server": Place(1, 1, "answers the names"),
     "client": Place(3, 3, "says the names"),
     "daemon": Place(0, 1, "the kit, for any Twisted daemon"),
@@ -54,6 +49,7 @@ STYLE = """
   .paper { fill: #fbfaf7; stroke: #d9d4c7; }
   .room { fill: #eef2f6; stroke: #8295a8; }
   .leaf { fill: #f3efe2; stroke: #b8a878; }
+  .folder { fill: #dde5ed; stroke: #a3b3c2; }
   .brick { fill: #ffffff; stroke: #b6c2ce; }
   .arrow { stroke: #3e6a9e; stroke-width: 1.6; fill: none; marker-end: url(#head); }
   #head path { fill: #3e6a9e; }
@@ -63,6 +59,7 @@ STYLE = """
     .paper { fill: #14181d; stroke: #39424c; }
     .room { fill: #1e2731; stroke: #5c7287; }
     .leaf { fill: #2a2719; stroke: #7d7145; }
+    .folder { fill: #293542; stroke: #4d6276; }
     .brick { fill: #14181d; stroke: #465564; }
     .arrow { stroke: #7fb2ea; }
     #head path { fill: #7fb2ea; }
@@ -76,7 +73,7 @@ class Box:
 
     name: str
     place: Place
-    files: list[list[str]]
+    floors: list[list[Part]]
 
     @cached_property
     def x(self) -> int:
@@ -92,24 +89,13 @@ class Box:
         return textwrap.wrap(self.place.purpose, int((self.width - 2 * PADDING) / LETTER))
 
     @cached_property
-    def rows(self) -> list[list[str]]:
-        """The files, no more in a row than there is space for."""
-        return [row for files in self.files for row in self.fitting(files)]
-
-    def fitting(self, files: list[str]) -> Iterator[list[str]]:
-        need = max(map(len, files)) * LETTER + 2 * JOINT
-        most = next(n for n in range(len(files), 0, -1) if n == 1 or self.brick(n) >= need)
-        each = ceil(len(files) / ceil(len(files) / most))
-        return (files[start : start + each] for start in range(0, len(files), each))
-
-    def brick(self, count: int) -> float:
-        """Return how wide a file is in a row of C{count}."""
-        return (self.width - 2 * PADDING - JOINT * (count - 1)) / count
+    def wall(self) -> Wall:
+        return Wall(self.floors, self.width - 2 * PADDING)
 
     @cached_property
     def height(self) -> int:
         text = 2 * PADDING + LINE * (1 + len(self.purpose))
-        return text + (BRICK + JOINT) * len(self.rows) - (0 if self.rows else JOINT)
+        return text + (self.wall.height + JOINT if self.floors else -JOINT)
 
     def centre(self, column: int) -> int:
         return MARGIN + sum(COLUMNS[:column]) + GAP * column + COLUMNS[column] // 2
@@ -120,16 +106,9 @@ class Box:
 
 
 def boxes() -> dict[str, Box]:
-    """Return what to draw for each room; in its rows a file imports only files further down."""
-    inner = floors({module: {name for name in found if room(name) == room(module)}
-                    for module, found in imports().items()})  # fmt: skip
-    found = {}
-    for name, place in PLACES.items():
-        files = sorted((-inner[module], module.partition(".")[2]) for module in inner
-                       if room(module) == name and "." in module)  # fmt: skip
-        rows = [[file for _, file in row] for _, row in groupby(files, lambda one: one[0])]
-        found[name] = Box(name, place, rows)
-    return found
+    """Return what to draw for each room."""
+    modules = imports()
+    return {name: Box(name, place, part(name, modules).floors) for name, place in PLACES.items()}
 
 
 def uses() -> dict[str, set[str]]:
@@ -143,7 +122,7 @@ def uses() -> dict[str, set[str]]:
 
 def box_lines(box: Box, top: int) -> Iterator[str]:
     """Draw a room with its files."""
-    shown = f"{box.name}/" if box.rows else f"{box.name}.py"
+    shown = f"{box.name}/" if box.floors else f"{box.name}.py"
     yield (f'<rect class="room" x="{box.x}" y="{top}" width="{box.width}"'
            f' height="{box.height}" rx="8"/>')  # fmt: skip
     y = top + PADDING + 12
@@ -151,15 +130,7 @@ def box_lines(box: Box, top: int) -> Iterator[str]:
     for line in box.purpose:
         y += LINE
         yield f'<text class="note" x="{box.x + PADDING}" y="{y}">{line}</text>'
-    y += JOINT + 3
-    for row in box.rows:
-        width = box.brick(len(row))
-        for number, file in enumerate(row):
-            x = box.x + PADDING + number * (width + JOINT)
-            yield (f'<rect class="brick" x="{x:.1f}" y="{y}" width="{width:.1f}"'
-                   f' height="{BRICK}" rx="4"/>')  # fmt: skip
-            yield f'<text class="file" x="{x + width / 2:.1f}" y="{y + 17}">{file}</text>'
-        y += BRICK + JOINT
+    yield from box.wall.lines(box.x + PADDING, y + JOINT + 3)
 
 
 def arrow_line(above: Box, below: Box, between: list[Box], start: int, end: int) -> str:
@@ -193,7 +164,7 @@ def drawing() -> str:
         f'<rect class="paper" x="0.5" y="0.5" width="{width - 1}" height="{ground + 70}" rx="10"/>',
         f'<text class="title" x="{MARGIN}" y="36">hello_service: who imports whom</text>',
         f'<text class="note" x="{MARGIN}" y="58">An arrow is an import. Within a room, a file'
-        " imports only files that stand below it.</text>",
+        " or folder imports only what stands below it.</text>",
     ]
     for name, names in used.items():
         for other in sorted(names):
