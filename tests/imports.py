@@ -75,3 +75,8 @@ def floors(uses: dict[str, set[str]]) -> dict[str, int]:
     for node in TopologicalSorter(uses).static_order():
         found[node] = max((found[other] + 1 for other in uses.get(node, ())), default=0)
     return found
+
+
+def reached(module: str, uses: dict[str, set[str]]) -> set[str]:
+    """Return a module with all that it imports, directly or by way of others."""
+    return {module}.union(*(reached(other, uses) for other in uses[module]))

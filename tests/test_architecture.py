@@ -6,7 +6,7 @@ from graphlib import CycleError
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.drawing import DRAWING, drawing
-from tests.imports import ALLOWED, LEAVES, floors, imported, imports, room, trees
+from tests.imports import ALLOWED, LEAVES, floors, imported, imports, reached, room, trees
 
 
 class ImportTests(SynchronousTestCase):
@@ -23,6 +23,13 @@ class ImportTests(SynchronousTestCase):
         self.assertEqual(floors({"a": {"b", "c"}, "b": {"c"}}), {"a": 2, "b": 1, "c": 0})
         self.assertRaises(CycleError, floors, {"a": {"b"}, "b": {"a"}})
         floors(imports())
+
+    def test_what_one_command_imports_is_in_its_folder(self) -> None:
+        needs = {name: reached(f"cli.{name}.command", imports()) for name in ("client", "fetch")}
+        for module in filter(lambda one: room(one) == "cli", set().union(*needs.values())):
+            users = [name for name, found in needs.items() if module in found]
+            folder = users if len(users) == 1 else []
+            self.assertEqual(module.split(".")[1:-1], folder, module)
 
     def test_the_drawing_shows_what_the_code_imports(self) -> None:
         self.assertEqual(DRAWING.read_text(), drawing(), "make drawing")

@@ -19,8 +19,8 @@ from twisted.python.reflect import namedAny
 from twisted.trial.unittest import SkipTest, SynchronousTestCase
 
 from hello_service import ERRORS_PAGE
-from hello_service.cli import client_options
-from hello_service.cli.fetch_options import parse_options
+from hello_service.cli.client import options as client_options
+from hello_service.cli.fetch import options as fetch_options
 from hello_service.cli.trouble import Trouble
 from hello_service.daemon.obstacles import Obstacle
 from hello_service.service import Options
@@ -209,7 +209,7 @@ class DocumentTests(SynchronousTestCase):
         for name, text in (
             ("running", str(Options())),
             ("client", command_help(client_options.parse_options)),
-            ("fetching", command_help(parse_options)),
+            ("fetching", command_help(fetch_options.parse_options)),
         ):
             told = options_in((ROOT / "docs" / f"{name}.md").read_text())
             self.assertEqual(options_in(text) - told, set())
@@ -250,7 +250,7 @@ class ErrorsPageTests(SynchronousTestCase):
                 case "hello-client":
                     client_options.parse_options(arguments)
                 case "hello-fetch":
-                    parse_options(arguments)
+                    fetch_options.parse_options(arguments)
                 case _:
                     after = arguments[len(arguments) - arguments[::-1].index("hello") :]
                     Options().parseOptions(after)

@@ -31,9 +31,9 @@ def _start(program: str) -> NoReturn:
         if not _enough_descriptors():
             _refuse(program)
         if program == "hello-client":
-            from hello_service.cli.client import main
+            from hello_service.cli.client.command import main
         else:
-            from hello_service.cli.fetch import main
+            from hello_service.cli.fetch.command import main
         main()
     except KeyboardInterrupt:
         die_by(signal.SIGINT)

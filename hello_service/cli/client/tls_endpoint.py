@@ -12,7 +12,7 @@ from typing import Any, cast
 from twisted.internet.endpoints import HostnameEndpoint, clientFromString
 from twisted.internet.interfaces import IStreamClientEndpoint
 
-from hello_service.cli.secured import SecuredEndpoint
+from hello_service.cli.client.secured import SecuredEndpoint
 from hello_service.cli.trouble import Trouble, TroubleError
 from hello_service.fetch.request import InvalidRequest, NoTLS, ascii_name
 from hello_service.fetch.tls import OwnHandshake, tls_host

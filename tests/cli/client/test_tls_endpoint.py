@@ -16,11 +16,11 @@ from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
-from hello_service.cli.client import greet
-from hello_service.cli.client_options import parse_options
+from hello_service.cli.client.command import greet
+from hello_service.cli.client.options import parse_options
+from hello_service.cli.client.secured import SecuredEndpoint
+from hello_service.cli.client.tls_endpoint import tls_endpoint
 from hello_service.cli.console import Console, Outlet
-from hello_service.cli.secured import SecuredEndpoint
-from hello_service.cli.tls_endpoint import tls_endpoint
 from hello_service.cli.trouble import Trouble, TroubleError
 from hello_service.fetch.tls import Handshake
 from hello_service.server import HelloFactory
@@ -285,9 +285,9 @@ class ProcessTests(SynchronousTestCase):
     def test_imports(self) -> None:
         """Without TLS, hello-client imports neither the fetcher nor what TLS takes."""
         found = self.loaded(
-            "from hello_service.cli import client",
+            "from hello_service.cli.client import command",
             "from twisted.internet.testing import MemoryReactorClock",
-            "client.client_endpoint(MemoryReactorClock(), 'tcp:127.0.0.1:9999')",
+            "command.client_endpoint(MemoryReactorClock(), 'tcp:127.0.0.1:9999')",
             "strangers = ('hello_service.fetch', 'h11', 'twisted.web')",
             "print([name for name in sys.modules if name.startswith(strangers)])",
         )
@@ -298,7 +298,7 @@ class ProcessTests(SynchronousTestCase):
         found = self.loaded(
             "sys.modules['OpenSSL'] = None",
             "sys.argv[1:] = ['--connect=tls:127.0.0.1:9']",
-            "from hello_service.cli.client import main",
+            "from hello_service.cli.client.command import main",
             "main()",
         )
         self.assertEqual(

@@ -7,17 +7,17 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
-from hello_service.cli.asking import Asking
 from hello_service.cli.console import Console
 from hello_service.cli.escaping import escaped
-from hello_service.cli.fetch_options import Options, parse_options
-from hello_service.cli.fetch_trouble import excess, status_trouble
-from hello_service.cli.no_page import why_no_page
-from hello_service.cli.page import Page
-from hello_service.cli.redirects import NotFollowed, is_redirect
+from hello_service.cli.fetch.asking import Asking
+from hello_service.cli.fetch.no_page import why_no_page
+from hello_service.cli.fetch.options import Options, parse_options
+from hello_service.cli.fetch.page import Page
+from hello_service.cli.fetch.redirects import NotFollowed, is_redirect
+from hello_service.cli.fetch.saving import name_from_target
+from hello_service.cli.fetch.trace import SHOWN, Trace
+from hello_service.cli.fetch.trouble import excess, status_trouble
 from hello_service.cli.run import run
-from hello_service.cli.saving import name_from_target
-from hello_service.cli.trace import SHOWN, Trace
 from hello_service.cli.trouble import Trouble, TroubleError
 from hello_service.fetch.agent import RawAgent
 from hello_service.fetch.exchange import Settings

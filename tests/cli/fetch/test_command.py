@@ -18,13 +18,13 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.error import ConnectionLost, ConnectionRefusedError, NoRouteError
 from twisted.python.failure import Failure
 
-from hello_service.cli import page
 from hello_service.cli.console import Console, Outlet
-from hello_service.cli.fetch import Command
-from hello_service.cli.fetch_options import Options, parse_options
-from hello_service.cli.progress import PATIENCE
-from hello_service.cli.receiving import HELD, TURN
-from hello_service.cli.redirects import FOLLOWED, REDIRECT_LIMIT
+from hello_service.cli.fetch import page
+from hello_service.cli.fetch.command import Command
+from hello_service.cli.fetch.options import Options, parse_options
+from hello_service.cli.fetch.progress import PATIENCE
+from hello_service.cli.fetch.receiving import HELD, TURN
+from hello_service.cli.fetch.redirects import FOLLOWED, REDIRECT_LIMIT
 from hello_service.cli.trouble import Trouble, TroubleError
 from hello_service.fetch.coding import CODINGS_LIMIT, PIECE
 from tests.fetching import V4, FetchTestCase

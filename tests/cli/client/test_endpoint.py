@@ -1,9 +1,9 @@
-"""Tests of L{hello_service.cli.endpoint}."""
+"""Tests of L{hello_service.cli.client.endpoint}."""
 
 from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 
-from hello_service.cli.endpoint import client_endpoint
+from hello_service.cli.client.endpoint import client_endpoint
 from hello_service.values import BadValue
 
 

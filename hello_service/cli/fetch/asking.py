@@ -8,9 +8,8 @@ from twisted.web.iweb import IAgent
 
 from hello_service.cli.console import Console
 from hello_service.cli.escaping import escaped
-from hello_service.cli.fetch_options import Options
-from hello_service.cli.fetch_trouble import fetch_trouble
-from hello_service.cli.redirects import (
+from hello_service.cli.fetch.options import Options
+from hello_service.cli.fetch.redirects import (
     FOLLOWED,
     REDIRECT_LIMIT,
     NotFollowed,
@@ -18,6 +17,7 @@ from hello_service.cli.redirects import (
     other_host,
     target_of,
 )
+from hello_service.cli.fetch.trouble import fetch_trouble
 from hello_service.cli.trouble import TroubleError
 from hello_service.fetch.errors import ResponseError
 from hello_service.fetch.headers import WireHeaders

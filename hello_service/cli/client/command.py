@@ -12,12 +12,12 @@ from twisted.internet.endpoints import HostnameEndpoint
 from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
 from twisted.internet.task import deferLater
 
-from hello_service.cli.caller import Caller
-from hello_service.cli.client_options import one_name, parse_options
+from hello_service.cli.client.caller import Caller
+from hello_service.cli.client.endpoint import client_endpoint
+from hello_service.cli.client.input_lines import InputLines
+from hello_service.cli.client.options import one_name, parse_options
 from hello_service.cli.console import Console
-from hello_service.cli.endpoint import client_endpoint
 from hello_service.cli.escaping import escaped
-from hello_service.cli.input_lines import InputLines
 from hello_service.cli.run import run
 from hello_service.cli.trouble import TroubleError
 from hello_service.client import READ_SIZE

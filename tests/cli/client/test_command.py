@@ -15,8 +15,8 @@ from twisted.python.failure import Failure
 from twisted.test.iosim import ConnectionCompleter, IOPump
 from twisted.trial.unittest import SynchronousTestCase
 
-from hello_service.cli.client import MISSING, greet
-from hello_service.cli.client_options import parse_options
+from hello_service.cli.client.command import MISSING, greet
+from hello_service.cli.client.options import parse_options
 from hello_service.cli.console import Console, Outlet
 from hello_service.cli.trouble import Trouble, TroubleError
 from hello_service.server import Framing, HelloFactory

@@ -8,14 +8,14 @@ from twisted.internet.defer import CancelledError
 from twisted.web.iweb import UNKNOWN_LENGTH
 
 from hello_service.cli.console import Console
-from hello_service.cli.fetch_options import Options
-from hello_service.cli.fetch_trouble import file_trouble
+from hello_service.cli.fetch.options import Options
+from hello_service.cli.fetch.progress import Progress
+from hello_service.cli.fetch.receiving import Receiving
+from hello_service.cli.fetch.saving import Place, name_from_target, place_at
+from hello_service.cli.fetch.trouble import file_trouble
+from hello_service.cli.fetch.unpacking import codings_to_undo
 from hello_service.cli.open_stream import OpenStream
-from hello_service.cli.progress import Progress
-from hello_service.cli.receiving import Receiving
-from hello_service.cli.saving import Place, name_from_target, place_at
 from hello_service.cli.trouble import TroubleError
-from hello_service.cli.unpacking import codings_to_undo
 from hello_service.fetch.coding import BadCoding, Decoder
 from hello_service.fetch.errors import ResponseError
 from hello_service.fetch.request import parse_url

@@ -1,4 +1,4 @@
-"""Tests of L{hello_service.cli.trace}."""
+"""Tests of L{hello_service.cli.fetch.trace}."""
 
 import errno
 from io import StringIO
@@ -7,7 +7,7 @@ from twisted.internet.error import ConnectError, ConnectionDone, ConnectionLost
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
-from hello_service.cli.trace import SHOWN, Trace, dump
+from hello_service.cli.fetch.trace import SHOWN, Trace, dump
 from tests.fetching import LOCAL, V4, V6
 
 

@@ -11,7 +11,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from hello_service.cli.console import Console
-from hello_service.cli.saving import Place
+from hello_service.cli.fetch.saving import Place
 from hello_service.fetch.coding import BadCoding, Decoder
 from hello_service.fetch.errors import BodyTooLarge, ResponseError
 from hello_service.fetch.response import RawResponse

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from socket import AF_INET, AF_INET6, AddressFamily
 
 from hello_service import __version__
-from hello_service.cli.redirects import explain_slashes
+from hello_service.cli.fetch.redirects import explain_slashes
 from hello_service.fetch.request import InvalidRequest, Place, parse_url, request_bytes
 from hello_service.values import BadValue, not_empty, positive_seconds, whole_number
 

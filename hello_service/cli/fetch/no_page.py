@@ -1,7 +1,7 @@
 """Answers without a page of their own, which leave the file that is there alone."""
 
 from hello_service.cli.escaping import escaped
-from hello_service.cli.redirects import FOLLOWED, NotFollowed, is_redirect, target_of
+from hello_service.cli.fetch.redirects import FOLLOWED, NotFollowed, is_redirect, target_of
 from hello_service.fetch.response import RawResponse
 
 _EMPTY = {

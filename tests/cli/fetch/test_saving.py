@@ -1,4 +1,4 @@
-"""Tests of L{hello_service.cli.saving}."""
+"""Tests of L{hello_service.cli.fetch.saving}."""
 
 import errno
 import fcntl
@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from hello_service.cli.saving import NAME_LIMIT, NewFile, name_from_target, place_at
+from hello_service.cli.fetch.saving import NAME_LIMIT, NewFile, name_from_target, place_at
 
 
 class NameTests(SynchronousTestCase):

@@ -1,8 +1,8 @@
-"""Tests of L{hello_service.cli.redirects}."""
+"""Tests of L{hello_service.cli.fetch.redirects}."""
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from hello_service.cli.redirects import NotFollowed, explain_slashes, target_of
+from hello_service.cli.fetch.redirects import NotFollowed, explain_slashes, target_of
 
 URL = "http://h/a/b?c"
 

@@ -24,7 +24,7 @@ def client_endpoint(reactor: Any, description: str) -> IStreamClientEndpoint:
     match kind:
         case "tls":
             # It takes the fetcher's TLS along, which nothing else here needs.
-            from hello_service.cli.tls_endpoint import tls_endpoint
+            from hello_service.cli.client.tls_endpoint import tls_endpoint
 
             return tls_endpoint(reactor, description)
         case "ssl":

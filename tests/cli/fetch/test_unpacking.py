@@ -1,9 +1,9 @@
-"""Tests of L{hello_service.cli.unpacking}."""
+"""Tests of L{hello_service.cli.fetch.unpacking}."""
 
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.http_headers import Headers
 
-from hello_service.cli.unpacking import codings_to_undo
+from hello_service.cli.fetch.unpacking import codings_to_undo
 
 
 class UnpackingTests(SynchronousTestCase):

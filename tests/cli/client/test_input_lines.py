@@ -8,7 +8,7 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface.verify import verifyObject
 
-from hello_service.cli.input_lines import InputLines
+from hello_service.cli.client.input_lines import InputLines
 
 
 class InputLinesTests(SynchronousTestCase):

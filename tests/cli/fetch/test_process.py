@@ -145,7 +145,7 @@ class HelloFetchTests(ProcessTestCase):
             "    os.kill(os.getpid(), 2)\n"
             "    threading.Event().wait()\n"
             "socket.getaddrinfo = forever\n"
-            "from hello_service.cli.fetch import main\n"
+            "from hello_service.cli.fetch.command import main\n"
             "sys.argv[1:] = ['http://slow.invalid/']\n"
             "main()\n"
         )
@@ -334,7 +334,7 @@ class HelloFetchTests(ProcessTestCase):
         """Without TLS installed, https says what to install."""
         code = (
             "import sys; sys.modules['twisted.internet.ssl'] = None;"
-            "from hello_service.cli.fetch import main; main()"
+            "from hello_service.cli.fetch.command import main; main()"
         )
         done = run(sys.executable, "-c", code, "https://localhost", cwd=self.folder)
         self.assertEqual(done.returncode, 9)
