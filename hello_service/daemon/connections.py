@@ -63,6 +63,7 @@ class Connections(MutableSet[AnyConnection]):
         self._open: set[AnyConnection] = set()
         self._hosts: Counter[str | None] | None = None
         self._waiting: list[Deferred[None]] = []
+        self._opened: Callable[[AnyConnection], object] | None = None
         self._closed: Callable[[AnyConnection], object] | None = None
 
     def add(self, value: AnyConnection) -> None:
@@ -72,6 +73,8 @@ class Connections(MutableSet[AnyConnection]):
         self._open.add(value)
         if self._hosts is not None:
             self._hosts[_plain(value.host)] += 1
+        if self._opened is not None:
+            self._opened(value)
 
     def discard(self, value: AnyConnection) -> None:
         """Take one out, if it is there."""
@@ -109,6 +112,10 @@ class Connections(MutableSet[AnyConnection]):
         if self._hosts is None:
             self._hosts = Counter(_plain(connection.host) for connection in self._open)
         return self._hosts[_plain(host)]
+
+    def tell_opened(self, opened: Callable[[AnyConnection], object] | None) -> None:
+        """Have a function called with each connection when it is made, or none any more."""
+        self._opened = opened
 
     def tell_closed(self, closed: Callable[[AnyConnection], object]) -> None:
         """Have a function called with each connection when it is lost."""

@@ -97,6 +97,22 @@ def shared_endpoint(
     return endpoint(reactor, binding, backlog, interface)
 
 
+def is_private(description: str) -> bool:
+    """Whether only this machine reaches what listens there: on loopback, or on a UNIX socket.
+
+    @raises ValueError: with a sentence, if the endpoint string is wrong.
+    """
+    (kind, *values), named = take_apart(description)
+    match kind.lower():
+        case "unix":
+            return True
+        case "tcp" | "tcp6" as known:
+            host = name_all(_PARTS[known], values, named).get("interface", "").strip("[]")
+            return host in ("localhost", "::1") or (isIPAddress(host) and host.startswith("127."))
+        case _:
+            return False
+
+
 def interface_address(text: str) -> str:
     """Read an IPv4 or IPv6 address to listen on; the brackets around it that a URL has are dropped.
 

@@ -94,13 +94,14 @@ class DaemonOptions(Options):
                   " [default: 0]", seconds),
         parameter("drain-timeout", None, "Seconds that clients then have to take their answers"
                   " [default: 10]", seconds),
-        parameter("status", None, "Endpoint of HTTP with /healthz, /readyz and /metrics, like"
-                  " tcp:9990:interface=127.0.0.1 [default: none]", not_empty),
+        parameter("status", None, "Endpoint of HTTP with a page for people, /healthz, /readyz and"
+                  " /metrics, like tcp:9990:interface=127.0.0.1 [default: none]", not_empty),
         parameter("agent", None, "Endpoint that answers HAProxy's agent-check, like"
                   " tcp:9991:interface=127.0.0.1 [default: none]", not_empty),
     ]  # fmt: skip
     optFlags: ClassVar[list[list[str | None]]] = [
         ["quiet-probes", None, "Count clients that say nothing, and log the others only"],
+        ["status-bytes", None, "Show on that page what clients send, to who is on this machine"],
         ["reuse-port", "r", "Let other daemons that say so, too, listen on the same ports"],
     ]
 

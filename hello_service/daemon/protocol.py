@@ -65,6 +65,7 @@ class DaemonProtocol(Protocol):
     @cvar CLOSED: what it says of one that is over.
     @ivar factory: the `DaemonFactory` that has built it.
     @ivar host: the peer's IP address; C{None} where it has none.
+    @ivar peer: the peer's address, as text; C{local} is our own.
     @ivar started: when the connection was made, by the clock.
     @ivar bytes_in: how many bytes have been read.
     @ivar bytes_out: how many bytes have been written.
@@ -80,6 +81,7 @@ class DaemonProtocol(Protocol):
 
     factory: Any
     transport: IConnection
+    local = ""
     started = 0.0
     bytes_in = 0
     bytes_out = 0
@@ -89,7 +91,6 @@ class DaemonProtocol(Protocol):
     timer: IDelayedCall | None = None
 
     _namespace = f"{__name__}.DaemonProtocol"
-    _local = ""
     _via: Mapping[str, str] = {}
     _tls = False
     _opened = False
@@ -104,7 +105,7 @@ class DaemonProtocol(Protocol):
     ) -> None:
         self.clock = clock
         self.host: str | None = getattr(peer, "host", None)
-        self._peer = address_text(peer)
+        self.peer = address_text(peer)
         self._connections = connections
 
     def __init_subclass__(cls) -> None:
@@ -174,7 +175,26 @@ class DaemonProtocol(Protocol):
             self.transport.loseWriteConnection()
         self._linger()
 
-    # What the daemon calls, see connections.py
+    # What the daemon calls and looks at, see connections.py and status/
+
+    @property
+    def via(self) -> str | None:
+        """The balancer's address, as text, if one has told the peer's."""
+        return self._via.get("via")
+
+    @property
+    def state(self) -> str:
+        """How it is: in its TLS C{handshake}, C{welcomed} if the peer has said nothing yet,
+        C{blocked} by a peer that does not read, C{answering}, C{lingering} or C{open}."""
+        if not self._opened:
+            return "handshake"
+        if self.closing:
+            return "lingering"
+        if self._congested:
+            return "blocked"
+        if self.answering:
+            return "answering"
+        return "open" if self.bytes_in else "welcomed"
 
     def drain(self, reason: str) -> None:
         """Send what is owed, without any wait, then close.
@@ -197,7 +217,7 @@ class DaemonProtocol(Protocol):
 
     def connectionMade(self) -> None:
         self.started = self.clock.seconds()
-        self._local = intern(address_text(self.transport.getHost()))  # the same for most
+        self.local = intern(address_text(self.transport.getHost()))  # the same for most
         self._connections.add(self)
         if via := getattr(self.transport, "via", None):  # see proxied.py
             self._via = {"via": via}
@@ -234,16 +254,17 @@ class DaemonProtocol(Protocol):
         if not self._opened:
             self._lose_handshake(reason)
             return
+        self.reason = self.reason or ("end" if reason.check(ConnectionDone) else "lost")
         if self._silent:
             del self.dataReceived
             self._silent.count += 1
         else:
             self._tell(
                 self.CLOSED,
-                event="closed", peer=self._peer, local=self._local,
+                event="closed", peer=self.peer, local=self.local,
                 started=self.started, duration=round(self.clock.seconds() - self.started, 6),
                 **self.account(), bytes_in=self.bytes_in, bytes_out=self.bytes_out,
-                reason=self.reason or ("end" if reason.check(ConnectionDone) else "lost"),
+                reason=self.reason,
             )  # fmt: skip
         self._connections.discard(self)
 
@@ -299,7 +320,7 @@ class DaemonProtocol(Protocol):
         self.dataReceived(data)
 
     def _tell_accepted(self) -> None:
-        self._tell(self.ACCEPTED, event="accepted", peer=self._peer, local=self._local)
+        self._tell(self.ACCEPTED, event="accepted", peer=self.peer, local=self.local)
 
     def _tell(self, text: str, **fields: object) -> None:
         """Log an event, for a fifth of the time that C{Logger.info} takes."""

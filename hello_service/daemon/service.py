@@ -64,6 +64,7 @@ class Settings:
     @ivar drain_grace: seconds that conversations then have to end by themselves.
     @ivar drain_timeout: seconds that clients then have to take their answers.
     @ivar status: the endpoint string of the status port, if there is one.
+    @ivar status_bytes: whether its page shows what clients send and get, to who is on this machine.
     @ivar agent: the endpoint string of the port for HAProxy's agent-check, if there is one.
     """
 
@@ -90,6 +91,7 @@ class Settings:
     drain_grace: float = 0.0
     drain_timeout: float = 10.0
     status: str | None = None
+    status_bytes: bool = False
     agent: str | None = None
 
 

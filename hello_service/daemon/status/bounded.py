@@ -3,13 +3,26 @@
 from typing import Any
 
 from twisted.internet.interfaces import IDelayedCall, IProtocolFactory, IReactorTime
-from twisted.protocols.policies import WrappingFactory
+from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
 
 MOST = 16
 """Connections of one such port at a time: they come out of `limits.RESERVE`."""
 
 DEADLINE = 10.0
 """Seconds from the beginning of a connection to its end."""
+
+STAYING = 4
+"""Connections besides, at a time, that may stay."""
+
+
+class BoundedProtocol(ProtocolWrapper):
+    """One such connection, the transport of its protocol."""
+
+    factory: "BoundedFactory"
+
+    def stay(self) -> bool:
+        """Ask for no deadline, and not to make room for others; return whether that is granted."""
+        return self.factory.let_stay(self)
 
 
 class BoundedFactory(WrappingFactory):
@@ -19,11 +32,21 @@ class BoundedFactory(WrappingFactory):
     """
 
     noisy = False
+    protocol = BoundedProtocol
 
     def __init__(self, clock: IReactorTime, factory: IProtocolFactory) -> None:
         super().__init__(factory)  # type: ignore[no-untyped-call]
         self._clock = clock
         self._deadlines: dict[Any, IDelayedCall] = {}
+        self._staying: set[Any] = set()
+
+    def let_stay(self, protocol: BoundedProtocol) -> bool:
+        """Take a connection's deadline away, unless `STAYING` others have none."""
+        if len(self._staying) == STAYING:
+            return False
+        self._forget(protocol)
+        self._staying.add(protocol)
+        return True
 
     def registerProtocol(self, p: Any) -> None:
         """Take in a connection."""
@@ -39,7 +62,7 @@ class BoundedFactory(WrappingFactory):
 
     def doStop(self) -> None:
         """Abort all connections: nobody listens any more."""
-        for protocol in list(self._deadlines):
+        for protocol in (*self._deadlines, *self._staying):
             self._abort(protocol)
         super().doStop()  # type: ignore[no-untyped-call]
 
@@ -48,6 +71,7 @@ class BoundedFactory(WrappingFactory):
         protocol.transport.abortConnection()
 
     def _forget(self, protocol: Any) -> None:
+        self._staying.discard(protocol)
         deadline = self._deadlines.pop(protocol, None)
         if deadline and deadline.active():
             deadline.cancel()

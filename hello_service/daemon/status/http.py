@@ -6,12 +6,11 @@ GET and HEAD, one request on a connection, no body read, no more of a head than 
 
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from twisted.internet.interfaces import IReactorTime
 from twisted.web.http import HTTPChannel, HTTPFactory, Request, datetimeToString
-
-from hello_service.daemon.status.metrics import NoMetrics
 
 HEAD_SIZE = 4096
 """Bytes of a request's head: a balancer's or Prometheus' has a few hundred."""
@@ -20,14 +19,16 @@ TEXT = b"text/plain; charset=utf-8"
 
 
 class Answer(NamedTuple):
-    """An answer over HTTP: its status, its body and the body's media type."""
+    """An answer over HTTP: its status, its body, the body's media type, and further headers."""
 
     code: HTTPStatus
     body: bytes
     media_type: bytes = TEXT
+    headers: Mapping[str, str] = MappingProxyType({})
 
 
-Page = Callable[[], Answer]
+Page = Callable[["StatusRequest"], Answer | None]
+"""Answers a request; if it returns nothing, it writes all after the head by itself."""
 
 
 class StatusRequest(Request):
@@ -42,25 +43,32 @@ class StatusRequest(Request):
         """Throw away what a request has of a body."""
 
     def process(self) -> None:
-        answer = self._answer()
-        self.setResponseCode(answer.code, answer.code.phrase.encode())
+        if answer := self._answer():
+            self.begin(answer.code, answer.media_type, answer.headers)
+            self.responseHeaders.setRawHeaders("Content-Length", [b"%d" % len(answer.body)])
+            self.write(answer.body)  # type: ignore[no-untyped-call]
+            self.finish()  # type: ignore[no-untyped-call]
+
+    def begin(
+        self, code: HTTPStatus, media_type: bytes, headers: Mapping[str, str] = MappingProxyType({})
+    ) -> None:
+        """Set the head of an answer."""
+        self.setResponseCode(code, code.phrase.encode())
         for name, value in (
             ("Date", datetimeToString()),
-            ("Content-Type", answer.media_type),
-            ("Content-Length", b"%d" % len(answer.body)),
+            ("Content-Type", media_type),
             ("Cache-Control", b"no-store"),
+            *headers.items(),
         ):
             self.responseHeaders.setRawHeaders(name, [value])
-        self.write(answer.body)  # type: ignore[no-untyped-call]
-        self.finish()  # type: ignore[no-untyped-call]
 
-    def _answer(self) -> Answer:
+    def _answer(self) -> Answer | None:
         if self.method not in (b"GET", b"HEAD"):
             self.responseHeaders.setRawHeaders("Allow", ["GET, HEAD"])
             return Answer(HTTPStatus.METHOD_NOT_ALLOWED, b"Only GET and HEAD are answered here.\n")
         pages: Mapping[bytes, Page] = self.channel.factory.pages
         if page := pages.get(self.path):
-            return page()
+            return page(self)
         there = b", ".join(pages)
         return Answer(HTTPStatus.NOT_FOUND, b"There is no such page here; there are %s.\n" % there)
 
@@ -100,31 +108,3 @@ class StatusFactory(HTTPFactory):
 
     def log(self, request: Request) -> None:
         """Log no access: a check comes each second."""
-
-
-def status_pages(
-    draining: Callable[[], bool], exposition: Callable[[], tuple[bytes, bytes]]
-) -> dict[bytes, Page]:
-    """Make the pages of a daemon.
-
-    @param draining: whether it stops.
-    @param exposition: makes the text for Prometheus, and its media type.
-    """
-
-    def healthy() -> Answer:
-        return Answer(HTTPStatus.OK, b"ok\n")
-
-    def ready() -> Answer:
-        return (
-            Answer(HTTPStatus.SERVICE_UNAVAILABLE, b"draining\n")
-            if draining()
-            else Answer(HTTPStatus.OK, b"ready\n")
-        )
-
-    def metrics() -> Answer:
-        try:
-            return Answer(HTTPStatus.OK, *exposition())
-        except NoMetrics as error:
-            return Answer(HTTPStatus.NOT_IMPLEMENTED, f"{error}\n".encode())
-
-    return {b"/healthz": healthy, b"/readyz": ready, b"/metrics": metrics}
