@@ -24,6 +24,7 @@ class FakeConnection:
         self.bytes_in = 0
         self.bytes_out = 0
         self.counted: dict[str, object] = {}
+        self.in_handshake = False
         self.answering = False
         self.told: list[str] = []
         self._connections = connections

@@ -16,6 +16,7 @@ class Connection(Protocol):
     @ivar started: when the connection was made, by the reactor's clock.
     @ivar bytes_in: how many bytes have been read.
     @ivar bytes_out: how many bytes have been written.
+    @ivar in_handshake: whether its TLS handshake is not over.
     @ivar answering: whether it is the daemon's turn to say something, not the peer's.
     """
 
@@ -27,6 +28,8 @@ class Connection(Protocol):
     def bytes_in(self) -> int: ...
     @property
     def bytes_out(self) -> int: ...
+    @property
+    def in_handshake(self) -> bool: ...
     @property
     def answering(self) -> bool: ...
 

@@ -1,4 +1,4 @@
-"""TLS handshakes that come to nothing, counted for the log: a peer must not be able to fill it."""
+"""TLS handshakes that come to nothing: counted, for a peer must not be able to fill the log."""
 
 from collections import Counter
 
@@ -33,12 +33,14 @@ class Handshakes:
     """Counts handshakes that come to nothing, and tells of them once a minute for each cause.
 
     @ivar running: whether it may wait for the next minute; else each is told at once.
+    @ivar totals: how many there have been of each cause: C{late}, C{failed}, C{left}.
     """
 
     _log = Logger()
 
     def __init__(self, clock: IReactorTime) -> None:
         self.running = False
+        self.totals = Counter(dict.fromkeys(_SENTENCES, 0))
         self._clock = clock
         self._counts: Counter[str] = Counter()
         self._last = ""
@@ -51,12 +53,14 @@ class Handshakes:
         @param late: whether it was aborted for its time was up.
         """
         if late:
-            self._counts["late"] += 1
+            cause = "late"
         elif reason.check(ConnectionClosed):
-            self._counts["left"] += 1
+            cause = "left"
         else:
-            self._counts["failed"] += 1
+            cause = "failed"
             self._last = _in_words(reason.value)
+        self._counts[cause] += 1
+        self.totals[cause] += 1
         if self._timer is None:
             self._tell()
 

@@ -69,6 +69,7 @@ class DaemonProtocol(Protocol):
     @ivar started: when the connection was made, by the clock.
     @ivar bytes_in: how many bytes have been read.
     @ivar bytes_out: how many bytes have been written.
+    @ivar in_handshake: whether its TLS handshake is not over.
     @ivar answering: whether an answer is to come that waits for nobody but us, see `hold`.
     @ivar closing: whether nothing more is answered.
     @ivar reason: why it ends, a word for the log; if empty, the log says C{end} or C{lost}.
@@ -85,6 +86,7 @@ class DaemonProtocol(Protocol):
     started = 0.0
     bytes_in = 0
     bytes_out = 0
+    in_handshake = False
     answering = False
     closing = False
     reason = ""
@@ -93,7 +95,6 @@ class DaemonProtocol(Protocol):
     _namespace = f"{__name__}.DaemonProtocol"
     _via: Mapping[str, str] = {}
     _tls = False
-    _opened = False
     _congested = False
     _silent: ProbesService | None = None
 
@@ -201,7 +202,7 @@ class DaemonProtocol(Protocol):
 
         @param reason: a word for the log.
         """
-        if not self._opened:  # in its TLS handshake
+        if self.in_handshake:
             self.abort(reason)
         elif not self.closing:
             self.flush()
@@ -223,6 +224,7 @@ class DaemonProtocol(Protocol):
             self._via = {"via": via}
         self._tls = ISSLTransport.providedBy(self.transport)
         if self._tls:
+            self.in_handshake = True
             self.timer = self.clock.callLater(HANDSHAKE, self.abort, LATE)
         else:
             self._open()
@@ -231,6 +233,7 @@ class DaemonProtocol(Protocol):
         """Begin over TLS: sooner, what is said would wait, and congestion stop the handshake."""
         assert self.timer
         self.timer.cancel()
+        self.in_handshake = False
         self._open()
 
     def dataReceived(self, data: bytes) -> None:
@@ -251,7 +254,7 @@ class DaemonProtocol(Protocol):
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         if self.timer and self.timer.active():
             self.timer.cancel()
-        if not self._opened:
+        if self.in_handshake:
             self._lose_handshake(reason)
             return
         self.reason = self.reason or ("end" if reason.check(ConnectionDone) else "lost")
@@ -281,7 +284,6 @@ class DaemonProtocol(Protocol):
         """The connection is lost: C{connectionLost} says so, too."""
 
     def _open(self) -> None:
-        self._opened = True
         if self._connections.probes is None:
             self._tell_accepted()
         else:

@@ -66,6 +66,7 @@ class AwaitedHeader(Protocol):
 
     transport: Any  # any stream transport of Twisted's or ours, which all let C{protocol} be set
     host = None
+    in_handshake = False
     answering = False
     bytes_in = 0
     bytes_out = 0

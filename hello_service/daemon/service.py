@@ -25,7 +25,7 @@ from hello_service.daemon.proxied import ProxiedFactory
 from hello_service.daemon.status.agent_check import AgentFactory
 from hello_service.daemon.status.beside import announce_agent, announce_status, port_beside
 from hello_service.daemon.status.counters import Counters
-from hello_service.daemon.status.metrics import exposition
+from hello_service.daemon.status.metrics import Figures, exposition
 from hello_service.daemon.sweep import SweepService
 from hello_service.daemon.tls_port import certificate_service
 
@@ -217,9 +217,20 @@ class DaemonService(DrainingService):
 
             counters = Counters(reactor, connections)
             build = {"name": told.name, "version": version, "reactor": type(reactor).__name__}
-            pages = status_pages(
-                draining, lambda: exposition(counters.totals(), limited.refused, build)
-            )
+
+            def figures() -> Figures:
+                return Figures(
+                    build=build,
+                    started=counters.since,
+                    draining=self.draining,
+                    most=told.max_connections,
+                    totals=counters.totals(),
+                    refused=limited.refused,
+                    handshakes=factory.handshakes.totals,
+                    expires=certificate.expires.timestamp() if certificate else None,
+                )
+
+            pages = status_pages(draining, lambda: exposition(figures()))
             shown = StatusFactory(reactor, pages)
             beside.append(port_beside(reactor, told.status, shown, announce_status, failed, page))
         if told.agent:

@@ -45,6 +45,11 @@ class CertificateService(TimerService):
         self._tls = files.load()
         self._told: datetime | None = None
 
+    @property
+    def expires(self) -> datetime:
+        """When the certificate that new connections get expires."""
+        return self._tls.expires
+
     def startService(self) -> None:
         """Tell of the certificate, and watch it."""
         self._tell("Loaded")
@@ -89,8 +94,8 @@ class CertificateService(TimerService):
             "{done} tls certificate (valid until {until}).",
             event="certificate",
             done=done,
-            until=in_words(self._tls.expires),
-            expires=self._tls.expires.timestamp(),
+            until=in_words(self.expires),
+            expires=self.expires.timestamp(),
         )
 
     def _look(self) -> None:
@@ -105,7 +110,7 @@ class CertificateService(TimerService):
             self._warn(now)
 
     def _warn(self, now: datetime) -> None:
-        left = self._tls.expires - now
+        left = self.expires - now
         try:
             self._tls.check_dates(now)
         except ValueError as error:
@@ -113,7 +118,7 @@ class CertificateService(TimerService):
         else:
             if left > _AHEAD:
                 return
-            why = f"it expires on {in_words(self._tls.expires)}, in {left.days} days: renew it."
+            why = f"it expires on {in_words(self.expires)}, in {left.days} days: renew it."
         self._told = now
         self._log.warn(
             "The TLS certificate in {file}: {why}",
@@ -121,7 +126,7 @@ class CertificateService(TimerService):
             file=self._files.certificate,
             why=why,
             days=left.days,
-            expires=self._tls.expires.timestamp(),
+            expires=self.expires.timestamp(),
         )
 
 

@@ -50,6 +50,12 @@ class HandshakesTests(SynchronousTestCase):
             ],
         )
 
+    def test_totals_from_the_start_on(self) -> None:
+        self.assertEqual(self.handshakes.totals, {"late": 0, "failed": 0, "left": 0})
+        for _ in range(2):
+            self.count(LEFT, REFUSED, ABORTED, LEFT)
+        self.assertEqual(self.handshakes.totals, {"late": 2, "failed": 2, "left": 4})
+
     def test_a_failure_that_says_nothing(self) -> None:
         for error in (SSL.Error(), SSL.Error([]), SSL.SysCallError(-1, "x")):
             (line,) = self.count(Failure(error))

@@ -244,12 +244,17 @@ class DaemonServiceTests(SynchronousTestCase):
         metrics = self.ask(0, READY.replace(b"readyz", b"metrics"))
         for line in (
             b'daemon_build_info{name="web-1",reactor="MemoryReactorClock",version=""} 1.0',
+            b"daemon_draining 0.0",
+            b"daemon_max_connections 1.0",
+            b"daemon_start_time_seconds 0.0",
             b"daemon_connections_open 1.0",
             b'daemon_connections_refused_total{limit="total"} 1.0',
         ):
             self.assertIn(line, metrics)
+        self.assertNotIn(b"certificate", metrics)
         service.stopService()
         self.assertIn(b"503 ", self.ask(0, READY))
+        self.assertIn(b"daemon_draining 1.0", self.ask(0, READY.replace(b"readyz", b"metrics")))
         self.assertEqual(self.ask(1), b"drain\n")
         service.hurry()
 

@@ -189,6 +189,41 @@ class TLSPortTests(TLSPortTestCase):
             ["accepted", "closed", "probes"],
         )
 
+    def test_metrics(self) -> None:
+        self.started(status="tcp:2")
+        self.client().lose()
+        talks = self.client()
+        talks.tls.write(b"Michael")
+        talks.shake_hands()
+        leaves, says_something_else, is_late = (
+            Client(self.reactor.tcpServers[-1][1], self.trust) for _ in range(3)
+        )
+        says_something_else.protocol.dataReceived(b"GET / HTTP/1.0\r\n\r\n")
+        for client in (says_something_else, leaves, talks):
+            client.lose()
+        self.reactor.advance(10)
+        is_late.lose(Failure(ConnectionAborted()))
+        transport = StringTransport()
+        status: Any = self.reactor.tcpServers[0][1]
+        asked = status.buildProtocol(None)
+        asked.makeConnection(transport)
+        asked.dataReceived(b"GET /metrics HTTP/1.1\r\n\r\n")
+        samples = dict(
+            line.rsplit(" ", 1)
+            for line in transport.value().decode().splitlines()
+            if line.startswith("daemon_")
+        )
+        expires = self.issued.certificate.not_valid_after_utc.timestamp()
+        for name, value in (
+            ("daemon_probes_total", 1),
+            ("daemon_connections_closed_total", 5),
+            ('daemon_handshakes_failed_total{cause="left"}', 1),
+            ('daemon_handshakes_failed_total{cause="failed"}', 1),
+            ('daemon_handshakes_failed_total{cause="late"}', 1),
+            ("daemon_certificate_expires_timestamp_seconds", expires),
+        ):
+            self.assertEqual(float(samples[name]), value, name)
+
     def test_a_chain(self) -> None:
         between = self.authority.issue(None, authority=True, common_name="Between")
         own = issue(dns("localhost"), between)

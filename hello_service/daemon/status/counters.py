@@ -18,6 +18,7 @@ class Totals:
 
     @ivar open: how many there are now.
     @ivar closed: how many have ended.
+    @ivar probes: how many of those without a byte from the peer; a TLS handshake is no silence.
     @ivar bytes_in: bytes read, from those that are open, too; the next are bytes written.
     @ivar messages: messages answered; C{None} if no connection has counted them.
     @ivar durations: how many of the closed are in each bucket of C{BOUNDS}, and in the last.
@@ -26,6 +27,7 @@ class Totals:
 
     open: int
     closed: int
+    probes: int
     bytes_in: int
     bytes_out: int
     messages: int | None
@@ -39,12 +41,17 @@ class Totals:
 
 
 class Counters:
-    """Counts connections when they close, and goes through the open ones when it is asked."""
+    """Counts connections when they close, and goes through the open ones when it is asked.
+
+    @ivar since: when it began to count, by the clock.
+    """
 
     def __init__(self, clock: IReactorTime, connections: Connections[Any]) -> None:
+        self.since = clock.seconds()
         self._clock = clock
         self._connections = connections
         self._closed = 0
+        self._probes = 0
         self._bytes_in = 0
         self._bytes_out = 0
         self._messages: int | None = None
@@ -58,6 +65,7 @@ class Counters:
         return Totals(
             open=len(still),
             closed=self._closed,
+            probes=self._probes,
             bytes_in=self._bytes_in + sum(one.bytes_in for one in still),
             bytes_out=self._bytes_out + sum(one.bytes_out for one in still),
             messages=_sum_of_messages(self._messages, still),
@@ -68,6 +76,7 @@ class Counters:
     def _count(self, connection: Any) -> None:
         duration = self._clock.seconds() - connection.started
         self._closed += 1
+        self._probes += not (connection.bytes_in or connection.in_handshake)
         self._bytes_in += connection.bytes_in
         self._bytes_out += connection.bytes_out
         self._messages = _sum_of_messages(self._messages, [connection])

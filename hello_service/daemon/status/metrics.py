@@ -5,6 +5,7 @@ only grows.
 """
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
@@ -18,13 +19,32 @@ class NoMetrics(Exception):
     """The extra for metrics is not installed; it says so in one sentence."""
 
 
-def exposition(
-    totals: Totals, refused: Mapping[str, int], build: Mapping[str, str]
-) -> tuple[bytes, bytes]:
+@dataclass(frozen=True)
+class Figures:
+    """All that the metrics are made of.
+
+    @ivar build: labels that tell one daemon, and what it runs on, from another.
+    @ivar started: when the daemon started, in seconds since 1970.
+    @ivar draining: whether it stops.
+    @ivar most: how many connections there may be, if there is a limit.
+    @ivar refused: how many connections each limit has refused.
+    @ivar handshakes: how many TLS handshakes came to nothing, for each cause.
+    @ivar expires: when the TLS certificate expires, in seconds since 1970, if there is one.
+    """
+
+    build: Mapping[str, str]
+    started: float
+    draining: bool
+    most: int | None
+    totals: Totals
+    refused: Mapping[str, int]
+    handshakes: Mapping[str, int]
+    expires: float | None
+
+
+def exposition(figures: Figures) -> tuple[bytes, bytes]:
     """Write Prometheus' text format.
 
-    @param refused: how many connections each limit has refused.
-    @param build: labels that tell one daemon, and what it runs on, from another.
     @return: the text, and its media type.
     @raises NoMetrics: if prometheus_client is not installed.
     """
@@ -39,40 +59,59 @@ def exposition(
 
     class _Asked(Collector):
         def collect(self) -> Iterator["Metric"]:
-            return _families(totals, refused, build)
+            yield from _of_the_daemon(figures)
+            yield from _of_its_connections(figures)
 
     registry = CollectorRegistry()
     registry.register(_Asked())
     return generate_latest(registry), CONTENT_TYPE_LATEST.encode()
 
 
-def _families(
-    totals: Totals, refused: Mapping[str, int], build: Mapping[str, str]
-) -> Iterator["Metric"]:
+def _of_the_daemon(figures: Figures) -> Iterator["Metric"]:
+    from prometheus_client.core import GaugeMetricFamily, InfoMetricFamily
+
+    yield InfoMetricFamily("daemon_build", "What runs.", dict(figures.build))
+    for name, help_text, value in (
+        ("daemon_start_time_seconds", "When the daemon started, since 1970.", figures.started),
+        ("daemon_draining", "Whether it stops: 1, else 0.", figures.draining),
+        ("daemon_max_connections", "Connections that may be open.", figures.most),
+        (
+            "daemon_certificate_expires_timestamp_seconds",
+            "When the TLS certificate expires, since 1970.",
+            figures.expires,
+        ),
+    ):
+        if value is not None:
+            yield GaugeMetricFamily(name, help_text, value)
+
+
+def _of_its_connections(figures: Figures) -> Iterator["Metric"]:
     from prometheus_client.core import (
         CounterMetricFamily,
         GaugeMetricFamily,
         HistogramMetricFamily,
-        InfoMetricFamily,
     )
 
-    yield InfoMetricFamily("daemon_build", "What runs.", dict(build))
+    totals = figures.totals
     yield GaugeMetricFamily("daemon_connections_open", "Connections that are open.", totals.open)
     for name, help_text, value in (
         ("daemon_connections_accepted", "Connections that have begun.", totals.accepted),
         ("daemon_connections_closed", "Connections that have ended.", totals.closed),
+        ("daemon_probes", "Connections that ended without a byte from the client.", totals.probes),
         ("daemon_received_bytes", "Bytes read from clients.", totals.bytes_in),
         ("daemon_sent_bytes", "Bytes written to clients.", totals.bytes_out),
         ("daemon_messages", "Messages answered.", totals.messages),
     ):
         if value is not None:
             yield CounterMetricFamily(name, help_text, value)
-    by_limit = CounterMetricFamily(
-        "daemon_connections_refused", "Connections that a limit refused.", labels=["limit"]
-    )
-    for limit, count in refused.items():
-        by_limit.add_metric([limit], count)
-    yield by_limit
+    for name, help_text, label, counts in (
+        ("connections_refused", "Connections that a limit refused.", "limit", figures.refused),
+        ("handshakes_failed", "TLS handshakes that came to nothing.", "cause", figures.handshakes),
+    ):
+        by_label = CounterMetricFamily(f"daemon_{name}", help_text, labels=[label])
+        for word, count in counts.items():
+            by_label.add_metric([word], count)
+        yield by_label
     bounds = [*map(str, BOUNDS), "+Inf"]
     yield HistogramMetricFamily(
         "daemon_connection_duration_seconds",

@@ -19,7 +19,7 @@ class CountersTests(SynchronousTestCase):
         return connection
 
     def test_nothing_yet(self) -> None:
-        nothing = Totals(0, 0, 0, 0, None, (0,) * (len(BOUNDS) + 1), 0.0)
+        nothing = Totals(0, 0, 0, 0, 0, None, (0,) * (len(BOUNDS) + 1), 0.0)
         self.assertEqual(self.counters.totals(), nothing)
         self.assertEqual(nothing.accepted, 0)
 
@@ -36,6 +36,20 @@ class CountersTests(SynchronousTestCase):
             )
         self.assertEqual((before.open, before.closed, before.seconds), (2, 0, 0.0))
         self.assertEqual((after.open, after.closed, after.seconds), (1, 1, 0.5))
+
+    def test_those_that_said_nothing(self) -> None:
+        connections = [self.connect(0, 8), self.connect(0, 8), self.connect(1, 8)]
+        connections[0].in_handshake = True
+        self.assertEqual(self.counters.totals().probes, 0)
+        for connection in connections:
+            connection.end()
+        totals = self.counters.totals()
+        self.assertEqual((totals.closed, totals.probes), (3, 1))
+
+    def test_since_when(self) -> None:
+        self.clock.advance(5)
+        self.assertEqual(Counters(self.clock, self.connections).since, 5)
+        self.assertEqual(self.counters.since, 0)
 
     def test_who_counts_no_messages(self) -> None:
         self.connect(1, 1).end()
