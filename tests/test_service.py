@@ -33,8 +33,8 @@ class OptionsTests(SynchronousTestCase):
     def test_nothing_given(self) -> None:
         options = parsed()
         self.assertEqual((options.pop("listen"), options.pop("tls-listen")), ([], []))
-        flags = [options.pop(flag) for flag in ("reuse-port", "quiet-probes", "reveal")]
-        self.assertEqual(flags, [False] * 3)
+        names = ("reuse-port", "quiet-probes", "status-bytes", "reveal")
+        self.assertEqual([options.pop(flag) for flag in names], [False] * 4)
         self.assertEqual(set(options.values()), {None})
 
     def test_wrong_uses(self) -> None:

@@ -95,9 +95,9 @@ class DaemonOptions(Options):
         parameter("drain-timeout", None, "Seconds that clients then have to take their answers"
                   " [default: 10]", seconds),
         parameter("status", None, "Endpoint of HTTP with a page for people, /healthz, /readyz and"
-                  " /metrics, like tcp:9990:interface=127.0.0.1 [default: none]", not_empty),
+                  " /metrics, like tcp:9909:interface=127.0.0.1 [default: none]", not_empty),
         parameter("agent", None, "Endpoint that answers HAProxy's agent-check, like"
-                  " tcp:9991:interface=127.0.0.1 [default: none]", not_empty),
+                  " tcp:9919:interface=127.0.0.1 [default: none]", not_empty),
     ]  # fmt: skip
     optFlags: ClassVar[list[list[str | None]]] = [
         ["quiet-probes", None, "Count clients that say nothing, and log the others only"],

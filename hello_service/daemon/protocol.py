@@ -187,7 +187,7 @@ class DaemonProtocol(Protocol):
     def state(self) -> str:
         """How it is: in its TLS C{handshake}, C{welcomed} if the peer has said nothing yet,
         C{blocked} by a peer that does not read, C{answering}, C{lingering} or C{open}."""
-        if not self._opened:
+        if self.in_handshake:
             return "handshake"
         if self.closing:
             return "lingering"

@@ -14,7 +14,12 @@ from hello_service.address import address_text
 from hello_service.daemon.balancers import Balancers
 from hello_service.daemon.drain import DrainingService
 from hello_service.daemon.endpoint_strings import quoted
-from hello_service.daemon.endpoints import MAXIMUM_BACKLOG, server_endpoint, shared_endpoint
+from hello_service.daemon.endpoints import (
+    MAXIMUM_BACKLOG,
+    is_private,
+    server_endpoint,
+    shared_endpoint,
+)
 from hello_service.daemon.keepalive import keep_alive
 from hello_service.daemon.limits import ExhaustionService, LimitedFactory
 from hello_service.daemon.listening import CannotListen, ListeningService
@@ -25,7 +30,8 @@ from hello_service.daemon.proxied import ProxiedFactory
 from hello_service.daemon.status.agent_check import AgentFactory
 from hello_service.daemon.status.beside import announce_agent, announce_status, port_beside
 from hello_service.daemon.status.counters import Counters
-from hello_service.daemon.status.metrics import Figures, exposition
+from hello_service.daemon.status.figures import Figures
+from hello_service.daemon.status.watch import Watch
 from hello_service.daemon.sweep import SweepService
 from hello_service.daemon.tls_port import certificate_service
 
@@ -213,7 +219,9 @@ class DaemonService(DrainingService):
 
         beside = []
         if told.status:
-            from hello_service.daemon.status.http import StatusFactory, status_pages
+            from hello_service.daemon.status.events import Events
+            from hello_service.daemon.status.http import StatusFactory
+            from hello_service.daemon.status.pages import status_pages
 
             counters = Counters(reactor, connections)
             build = {"name": told.name, "version": version, "reactor": type(reactor).__name__}
@@ -224,15 +232,22 @@ class DaemonService(DrainingService):
                     started=counters.since,
                     draining=self.draining,
                     most=told.max_connections,
+                    most_per_host=told.max_per_host,
                     totals=counters.totals(),
                     refused=limited.refused,
                     handshakes=factory.handshakes.totals,
                     expires=certificate.expires.timestamp() if certificate else None,
                 )
 
-            pages = status_pages(draining, lambda: exposition(figures()))
-            shown = StatusFactory(reactor, pages)
+            watch = Watch(reactor, connections, told.status_bytes)
+            events = Events(reactor, watch, figures, told.status_bytes)
+            shown = StatusFactory(reactor, status_pages(draining, figures, events))
             beside.append(port_beside(reactor, told.status, shown, announce_status, failed, page))
+        if told.status_bytes and not (told.status and is_private(told.status)):
+            raise ValueError(
+                "--status-bytes shows what clients send: give --status an endpoint that only this"
+                " machine reaches, like tcp:9909:interface=127.0.0.1."
+            )
         if told.agent:
             agent = AgentFactory(draining)
             beside.append(port_beside(reactor, told.agent, agent, announce_agent, failed, page))

@@ -13,6 +13,7 @@ from hello_service.daemon import endpoints
 from hello_service.daemon.endpoints import (
     MAXIMUM_BACKLOG,
     interface_address,
+    is_private,
     server_endpoint,
     shared_endpoint,
 )
@@ -222,3 +223,30 @@ class InterfaceAddressTests(SynchronousTestCase):
             error = self.assertRaises(BadValue, interface_address, text)
             self.assertIn("--port 9999", str(error))
             self.assertIn(f"only {address} here", str(error))
+
+
+class PrivateTests(SynchronousTestCase):
+    def test_whom_only_this_machine_reaches(self) -> None:
+        for place in (
+            "tcp:1:interface=127.0.0.1",
+            "TCP:1:127.9.9.9",
+            "tcp:port=1:interface=localhost",
+            r"tcp6:1:interface=\:\:1",
+            r"tcp:1:interface=[\:\:1]",
+            "unix:/run/x",
+        ):
+            self.assertTrue(is_private(place), place)
+
+    def test_whom_others_may_reach(self) -> None:
+        for place in (
+            "tcp:1",
+            "tcp6:1",
+            "tcp:1:interface=0.0.0.0",
+            "tcp:1:interface=10.127.0.0",
+            "tcp:1:interface=127.example",
+            r"tcp6:1:interface=\:\:",
+            "systemd:domain=INET:name=status",
+            "haproxy:tcp:1:interface=127.0.0.1",
+            "ssl:1:interface=127.0.0.1",
+        ):
+            self.assertFalse(is_private(place), place)

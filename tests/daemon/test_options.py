@@ -45,6 +45,7 @@ class OptionsTests(SynchronousTestCase):
                 "keepalive": 0,
                 "name": "50%",
                 "quiet-probes": False,
+                "status-bytes": False,
                 "listen": [],
                 "tls-listen": [],
                 "tls-port": None,
@@ -59,7 +60,8 @@ class OptionsTests(SynchronousTestCase):
     def test_nothing_given(self) -> None:
         options = parsed()
         self.assertEqual((options.pop("listen"), options.pop("tls-listen")), ([], []))
-        self.assertEqual((options.pop("reuse-port"), options.pop("quiet-probes")), (False, False))
+        flags = [options.pop(flag) for flag in ("reuse-port", "quiet-probes", "status-bytes")]
+        self.assertEqual(flags, [False] * 3)
         self.assertEqual(set(options.values()), {None})
 
     def test_listen_repeats(self) -> None:

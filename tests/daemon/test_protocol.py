@@ -96,6 +96,7 @@ class DaemonProtocolTests(ProtocolTestCase):
         protocol.dataReceived(b"four")
         self.assertEqual((protocol.host, protocol.started), ("127.0.0.1", 3.0))
         self.assertEqual((protocol.bytes_in, protocol.bytes_out), (4, 5))
+        self.assertEqual((protocol.peer, protocol.via), ("127.0.0.1:54321", None))
         self.assertIsNone(self.factory.buildProtocol(UNIXAddress(b"/run/x")).host)
 
     def test_knows_its_factory(self) -> None:
@@ -166,6 +167,7 @@ class PacingTests(ProtocolTestCase):
     def test_held_while_an_answer_is_under_way(self) -> None:
         self.protocol.hold()
         self.assertTrue(self.protocol.answering)
+        self.assertEqual(self.protocol.state, "answering")
         self.assert_reads(False)
         self.protocol.release()
         self.assertFalse(self.protocol.answering)

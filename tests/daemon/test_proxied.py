@@ -110,6 +110,7 @@ class ProxiedTests(SynchronousTestCase):
             wire.feed(HEADER1)
             self.assertEqual((wire.getPeer(), wire.getHost()), (CLIENT, local))
             self.assertEqual(wire.protocol.host, CLIENT.host)
+            self.assertEqual(wire.protocol.via, "10.0.0.1:4321")
             wire.end()
         for event in events:
             self.assertEqual((event["peer"], event["via"]), ("192.0.2.1:1234", "10.0.0.1:4321"))

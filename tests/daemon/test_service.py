@@ -262,6 +262,26 @@ class DaemonServiceTests(SynchronousTestCase):
         for settings in (Settings(status="nosuch:1"), Settings(agent="nosuch:1")):
             self.assertRaises(ValueError, self.service, settings)
 
+    def test_bytes_are_shown_on_this_machine_alone(self) -> None:
+        self.service(Settings(status="tcp:1:interface=127.0.0.1", status_bytes=True))
+        for place in (None, "tcp:1", "tcp:1:interface=192.0.2.1"):
+            error = self.assertRaises(
+                ValueError, self.service, Settings(status=place, status_bytes=True)
+            )
+            self.assertIn("give --status an endpoint that only this machine reaches", str(error))
+
+    def test_the_page_follows_its_connections(self) -> None:
+        self.beside(name="web-1")
+        self.connect(self.reactor.tcpServers[2][1])
+        told = self.ask(0, READY.replace(b"readyz", b"events"))
+        for part in (
+            b'"name":"web-1"',
+            b'"reactor":"MemoryReactorClock"',
+            b'"bytes":false',
+            b'"peer":"192.0.2.1:1"',
+        ):
+            self.assertIn(part, told)
+
     def failing(self) -> DaemonService:
         """Make a service that cannot listen."""
         endpoint = SlowEndpoint()

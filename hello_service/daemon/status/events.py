@@ -17,6 +17,7 @@ from twisted.internet.task import LoopingCall
 from zope.interface import implementer
 
 from hello_service.daemon.status.bounded import DEADLINE, STAYING
+from hello_service.daemon.status.figures import Figures
 from hello_service.daemon.status.http import Answer, StatusRequest
 from hello_service.daemon.status.watch import Watch
 from hello_service.daemon.status.wire import Wire
@@ -39,26 +40,26 @@ def _names_an_address(host: str) -> bool:
 class Events:
     """The page that streams.
 
-    @param overview: makes what C{state} has besides the connections.
-    @param private: whether only a page that was opened by an address may listen: another site's
-        could have its own name lead here, and would be told all.
+    @param figures: adds up what there is to tell besides the connections.
+    @param text: whether what clients send is told. Then only a page that was opened by an address
+        may listen: another site could have its own name lead here, and would be told all.
     """
 
     def __init__(
         self,
         clock: IReactorTime,
         watch: Watch,
-        overview: Callable[[], Mapping[str, object]],
-        private: bool,
+        figures: Callable[[], Figures],
+        text: bool,
     ) -> None:
         self._clock = clock
         self._watch = watch
-        self._overview = overview
-        self._private = private
+        self._figures = figures
+        self._text = text
 
     def __call__(self, request: StatusRequest) -> Answer | None:
         """Begin to stream, or say why not."""
-        if self._private and not _names_an_address(request.getHeader("host") or ""):
+        if self._text and not _names_an_address(request.getHeader("host") or ""):
             why = b"What clients send is shown here: open the page by an address or by localhost.\n"
             return Answer(HTTPStatus.FORBIDDEN, why)
         if request.method == b"HEAD":
@@ -68,8 +69,12 @@ class Events:
             return Answer(HTTPStatus.SERVICE_UNAVAILABLE, why)
         request.begin(HTTPStatus.OK, _STREAM)
         asked = request.args.get(b"wire", [None])[0]
-        _Viewer(self._clock, self._watch, self._overview, request, asked).start()
+        _Viewer(self._clock, self._watch, self._state, request, asked).start()
         return None
+
+    def _state(self) -> dict[str, object]:
+        overview = self._figures().overview(self._clock.seconds())
+        return {**overview, "bytes": bool(self._text), **self._watch.rows()}
 
 
 @implementer(IPushProducer)
@@ -80,13 +85,13 @@ class _Viewer:
         self,
         clock: IReactorTime,
         watch: Watch,
-        overview: Callable[[], Mapping[str, object]],
+        state: Callable[[], Mapping[str, object]],
         request: StatusRequest,
         asked: bytes | None,
     ) -> None:
         self._clock = clock
         self._watch = watch
-        self._overview = overview
+        self._state = state
         self._request: Any = request
         self._asked = asked
         self._wire: Wire | None = None
@@ -124,10 +129,10 @@ class _Viewer:
 
     def _look(self) -> None:
         if self._paused is None:
-            self._send("state", {**self._overview(), **self._watch.rows()})
+            self._send("state", self._state())
             self._send_wire()
         elif self._clock.seconds() - self._paused > DEADLINE:
-            self._request.channel.abortConnection()
+            self._request.channel.transport.abortConnection()
 
     def _send_wire(self) -> None:
         wire = self._wire

@@ -4,12 +4,12 @@ Names and units are by https://prometheus.io/docs/practices/naming/: base units,
 only grows.
 """
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
-from hello_service.daemon.status.counters import BOUNDS, Totals
+from hello_service.daemon.status.counters import BOUNDS
+from hello_service.daemon.status.figures import Figures
 
 if TYPE_CHECKING:
     from prometheus_client import Metric
@@ -17,29 +17,6 @@ if TYPE_CHECKING:
 
 class NoMetrics(Exception):
     """The extra for metrics is not installed; it says so in one sentence."""
-
-
-@dataclass(frozen=True)
-class Figures:
-    """All that the metrics are made of.
-
-    @ivar build: labels that tell one daemon, and what it runs on, from another.
-    @ivar started: when the daemon started, in seconds since 1970.
-    @ivar draining: whether it stops.
-    @ivar most: how many connections there may be, if there is a limit.
-    @ivar refused: how many connections each limit has refused.
-    @ivar handshakes: how many TLS handshakes came to nothing, for each cause.
-    @ivar expires: when the TLS certificate expires, in seconds since 1970, if there is one.
-    """
-
-    build: Mapping[str, str]
-    started: float
-    draining: bool
-    most: int | None
-    totals: Totals
-    refused: Mapping[str, int]
-    handshakes: Mapping[str, int]
-    expires: float | None
 
 
 def exposition(figures: Figures) -> tuple[bytes, bytes]:

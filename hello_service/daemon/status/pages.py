@@ -4,8 +4,9 @@ from collections.abc import Callable
 from http import HTTPStatus
 from pathlib import Path
 
+from hello_service.daemon.status.figures import Figures
 from hello_service.daemon.status.http import Answer, Page, StatusRequest
-from hello_service.daemon.status.metrics import NoMetrics
+from hello_service.daemon.status.metrics import NoMetrics, exposition
 
 _FILES = {
     b"/": ("page.html", b"text/html; charset=utf-8"),
@@ -28,12 +29,12 @@ def _file(name: str, media_type: bytes) -> Page:
 
 
 def status_pages(
-    draining: Callable[[], bool], exposition: Callable[[], tuple[bytes, bytes]], events: Page
+    draining: Callable[[], bool], figures: Callable[[], Figures], events: Page
 ) -> dict[bytes, Page]:
     """Make the pages of a daemon.
 
     @param draining: whether it stops.
-    @param exposition: makes the text for Prometheus, and its media type.
+    @param figures: adds up all that there is to tell.
     @param events: what the page for people listens to.
     """
 
@@ -49,7 +50,7 @@ def status_pages(
 
     def metrics(_: StatusRequest) -> Answer:
         try:
-            return Answer(HTTPStatus.OK, *exposition())
+            return Answer(HTTPStatus.OK, *exposition(figures()))
         except NoMetrics as error:
             return Answer(HTTPStatus.NOT_IMPLEMENTED, f"{error}\n".encode())
 

@@ -6,7 +6,7 @@ from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
-from hello_service.daemon.status.bounded import DEADLINE, MOST, BoundedFactory
+from hello_service.daemon.status.bounded import DEADLINE, MOST, STAYING, BoundedFactory
 
 
 class BoundedFactoryTests(SynchronousTestCase):
@@ -45,4 +45,22 @@ class BoundedFactoryTests(SynchronousTestCase):
         self.factory.doStop()
         self.assertTrue(transport.disconnected)
         protocol.connectionLost(Failure(ConnectionError()))
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_one_that_stays_has_no_deadline_and_makes_no_room(self) -> None:
+        protocol, transport = self.connect()
+        self.assertTrue(protocol.stay())
+        for _ in range(2 * MOST):
+            self.connect()
+        self.clock.advance(DEADLINE)
+        self.assertFalse(transport.disconnected)
+        self.factory.doStop()
+        self.assertTrue(transport.disconnected)
+
+    def test_no_more_than_so_many_stay(self) -> None:
+        protocols = [self.connect()[0] for _ in range(STAYING + 1)]
+        granted = [protocol.stay() for protocol in protocols]
+        self.assertEqual(granted, [True] * STAYING + [False])
+        protocols[0].connectionLost(Failure(ConnectionError()))
+        self.assertTrue(protocols[-1].stay())
         self.assertEqual(self.clock.getDelayedCalls(), [])

@@ -5,25 +5,17 @@ from twisted.internet.testing import MemoryReactorClock, StringTransport
 from twisted.logger import capturedLogs
 from twisted.trial.unittest import SynchronousTestCase
 
-from hello_service.daemon.status.http import HEAD_SIZE, StatusFactory, status_pages
-from hello_service.daemon.status.metrics import NoMetrics
+from hello_service.daemon.status.http import HEAD_SIZE, Answer, StatusFactory
 from tests.splits import splits
 
 
-class StatusTests(SynchronousTestCase):
-    draining = False
-    failure: Exception | None = None
+class StatusTestCase(SynchronousTestCase):
+    """Asks a factory for its pages.
 
-    def setUp(self) -> None:
-        self.clock = MemoryReactorClock()
-        pages = status_pages(lambda: self.draining, self.exposition)
-        self.factory = StatusFactory(self.clock, pages)
-        self.factory.doStart()
+    @ivar factory: set by the subclass.
+    """
 
-    def exposition(self) -> tuple[bytes, bytes]:
-        if self.failure:
-            raise self.failure
-        return b"daemon_connections_open 0.0\n", b"text/plain; version=1.0.0"
+    factory: StatusFactory
 
     def send(self, *parts: bytes) -> StringTransport:
         channel = self.factory.buildProtocol(None)
@@ -48,28 +40,17 @@ class StatusTests(SynchronousTestCase):
         status, _, body = self.answer(f"{method} {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
         return status, body
 
-    def test_it_lives(self) -> None:
-        for draining in (False, True):
-            self.draining = draining
-            self.assertEqual(self.get("/healthz"), (200, b"ok\n"))
 
-    def test_it_is_ready_until_it_drains(self) -> None:
-        self.assertEqual(self.get("/readyz"), (200, b"ready\n"))
-        self.draining = True
-        self.assertEqual(self.get("/readyz"), (503, b"draining\n"))
-
-    def test_metrics(self) -> None:
-        status, headers, body = self.answer(b"GET /metrics HTTP/1.1\r\n\r\n")
-        self.assertEqual((status, body), (200, b"daemon_connections_open 0.0\n"))
-        self.assertEqual(headers[b"Content-Type"], b"text/plain; version=1.0.0")
-
-    def test_metrics_without_the_extra(self) -> None:
-        self.failure = NoMetrics("Install it.")
-        self.assertEqual(self.get("/metrics"), (501, b"Install it.\n"))
+class StatusTests(StatusTestCase):
+    def setUp(self) -> None:
+        self.clock = MemoryReactorClock()
+        page = Answer(HTTPStatus.OK, b"ok\n")
+        self.factory = StatusFactory(self.clock, {b"/healthz": lambda _: page})
+        self.factory.doStart()
 
     def test_head(self) -> None:
-        status, headers, body = self.answer(b"HEAD /readyz HTTP/1.1\r\n\r\n")
-        self.assertEqual((status, headers[b"Content-Length"], body), (200, b"6", b""))
+        status, headers, body = self.answer(b"HEAD /healthz HTTP/1.1\r\n\r\n")
+        self.assertEqual((status, headers[b"Content-Length"], body), (200, b"3", b""))
 
     def test_a_query_is_no_matter(self) -> None:
         self.assertEqual(self.get("/healthz?verbose"), (200, b"ok\n"))

@@ -6,7 +6,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from twisted.trial.unittest import SynchronousTestCase
 
 from hello_service.daemon.status.counters import BOUNDS, Totals
-from hello_service.daemon.status.metrics import Figures, NoMetrics, exposition
+from hello_service.daemon.status.figures import Figures
+from hello_service.daemon.status.metrics import NoMetrics, exposition
 
 BUILD = {"name": "hello", "version": "1.0", "reactor": "EPollReactor"}
 
@@ -15,6 +16,7 @@ FIGURES = Figures(
     started=1000.5,
     draining=False,
     most=960,
+    most_per_host=None,
     totals=Totals(2, 3, 1, 40, 50, 6, (1, 1, 0, 0, 0, 0, 0, 0, 1), 90000.5),
     refused={"total": 7, "host": 0},
     handshakes={"late": 0, "failed": 8},
