@@ -10,10 +10,12 @@ what only a process of its own needs, protocol.py is what a connection is to all
 """
 
 from hello_service.daemon.connections import Connections
+from hello_service.daemon.listening import CannotListen
 from hello_service.daemon.options import DaemonOptions, parameter
 from hello_service.daemon.process import twistd_service
 from hello_service.daemon.protocol import DaemonFactory, DaemonProtocol
-from hello_service.daemon.service import CannotListen, DaemonService, Settings
+from hello_service.daemon.service import DaemonService
+from hello_service.daemon.settings import Settings
 
 __all__ = [
     "CannotListen",

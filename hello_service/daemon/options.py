@@ -15,7 +15,7 @@ from hello_service.daemon.balancers import balancers
 from hello_service.daemon.endpoints import MAXIMUM_BACKLOG, interface_address
 from hello_service.daemon.keepalive import LONGEST
 from hello_service.daemon.own_name import own_name
-from hello_service.daemon.service import Settings
+from hello_service.daemon.settings import Settings
 from hello_service.values import BadValue, not_empty, positive_seconds, seconds, whole_number
 
 _PLACE = re.compile(r"(?:(?P<host>[^:]*|\[.*\]):)?(?P<port>\d{1,5})")

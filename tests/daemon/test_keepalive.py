@@ -10,7 +10,8 @@ from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from hello_service.daemon.activation import adopted_endpoint
 from hello_service.daemon.protocol import DaemonFactory, DaemonProtocol
-from hello_service.daemon.service import DaemonService, Settings
+from hello_service.daemon.service import DaemonService
+from hello_service.daemon.settings import Settings
 from tests.processes import trial_on_uvloop
 
 

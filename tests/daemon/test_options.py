@@ -6,7 +6,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from hello_service.daemon.balancers import balancers
 from hello_service.daemon.options import DaemonOptions
-from hello_service.daemon.service import Settings
+from hello_service.daemon.settings import Settings
 
 
 def parsed(*arguments: str) -> DaemonOptions:

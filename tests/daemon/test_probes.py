@@ -7,7 +7,8 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from hello_service.daemon.protocol import DaemonProtocol
-from hello_service.daemon.service import DaemonService, Settings
+from hello_service.daemon.service import DaemonService
+from hello_service.daemon.settings import Settings
 from tests.connections import EchoFactory, HalfCloseTransport
 
 

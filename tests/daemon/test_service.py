@@ -16,8 +16,10 @@ from hello_service.address import address_text
 from hello_service.daemon.balancers import balancers
 from hello_service.daemon.endpoints import MAXIMUM_BACKLOG, server_endpoint
 from hello_service.daemon.limits import ExhaustionService
+from hello_service.daemon.listening import CannotListen
 from hello_service.daemon.notify import Notifier
-from hello_service.daemon.service import CannotListen, DaemonService, Settings
+from hello_service.daemon.service import DaemonService
+from hello_service.daemon.settings import Settings
 from tests.connections import Echo, EchoFactory, HalfCloseTransport
 from tests.daemon.test_listening import SlowEndpoint
 

@@ -21,7 +21,8 @@ from zope.interface.verify import verifyObject
 
 from hello_service.daemon.limits import Refusal
 from hello_service.daemon.reload import NotReloaded
-from hello_service.daemon.service import DaemonService, Settings
+from hello_service.daemon.service import DaemonService
+from hello_service.daemon.settings import Settings
 from hello_service.daemon.tls_port import CertificateService
 from tests.certificates import DAY, Authority, Issued, dns, issue
 from tests.connections import EchoFactory

@@ -1,0 +1,114 @@
+"""The ports beside the daemon's own, for who watches the daemon."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from twisted.internet.interfaces import IListeningPort, IProtocolFactory
+from twisted.logger import Logger
+
+from hello_service.address import address_text
+from hello_service.daemon.endpoints import is_private, server_endpoint
+from hello_service.daemon.limits import LimitedFactory
+from hello_service.daemon.listening import CannotListen, ListeningService
+from hello_service.daemon.protocol import DaemonFactory
+from hello_service.daemon.settings import Settings
+from hello_service.daemon.status.agent_check import AgentFactory
+from hello_service.daemon.status.bounded import BoundedFactory
+from hello_service.daemon.status.counters import Counters
+from hello_service.daemon.status.figures import Figures
+from hello_service.daemon.status.watch import Watch
+from hello_service.daemon.tls_port import CertificateService
+
+_log = Logger()
+
+
+@dataclass
+class Watched:
+    """A daemon, as far as these ports tell of it.
+
+    @ivar draining: whether it stops.
+    """
+
+    reactor: Any
+    settings: Settings
+    version: str
+    factory: DaemonFactory
+    limited: LimitedFactory
+    certificate: CertificateService | None
+    draining: Callable[[], bool]
+
+    def ports(self, failed: Callable[[CannotListen], object], page: str) -> list[ListeningService]:
+        """Make the services that listen on them.
+
+        @param failed: see `ListeningService`, and C{page} likewise.
+        @raises ValueError: with a sentence, if an endpoint string is wrong, or has the page show
+            bytes to others than this machine.
+        """
+        told = self.settings
+        if told.status_bytes and not (told.status and is_private(told.status)):
+            raise ValueError(
+                "--status-bytes shows what clients send: give --status an endpoint that only this"
+                " machine reaches, like tcp:9909:interface=127.0.0.1."
+            )
+
+        listening = partial(self._listening, failed, page)
+        found = []
+        if told.status:
+            found.append(listening(told.status, self._pages(), _announce_status))
+        if told.agent:
+            found.append(listening(told.agent, AgentFactory(self.draining), _announce_agent))
+        return found
+
+    def _listening(
+        self,
+        failed: Callable[[CannotListen], object],
+        page: str,
+        place: str,
+        factory: IProtocolFactory,
+        announce: Callable[[IListeningPort], None],
+    ) -> ListeningService:
+        endpoint = server_endpoint(self.reactor, place)
+        bounded = BoundedFactory(self.reactor, factory)
+        return ListeningService([(place, endpoint)], bounded, announce, failed=failed, page=page)
+
+    def _pages(self) -> IProtocolFactory:
+        from hello_service.daemon.status.events import Events
+        from hello_service.daemon.status.http import StatusFactory
+        from hello_service.daemon.status.pages import status_pages
+
+        counters = Counters(self.reactor, self.factory.connections)
+        watch = Watch(self.reactor, self.factory.connections, self.settings.status_bytes)
+
+        def figures() -> Figures:
+            return self._figures(counters)
+
+        events = Events(self.reactor, watch, figures, self.settings.status_bytes)
+        return StatusFactory(self.reactor, status_pages(self.draining, figures, events))
+
+    def _figures(self, counters: Counters) -> Figures:
+        return Figures(
+            build={
+                "name": self.settings.name,
+                "version": self.version,
+                "reactor": type(self.reactor).__name__,
+            },
+            started=counters.since,
+            draining=self.draining(),
+            most=self.settings.max_connections,
+            most_per_host=self.settings.max_per_host,
+            totals=counters.totals(),
+            refused=self.limited.refused,
+            handshakes=self.factory.handshakes.totals,
+            expires=self.certificate.expires.timestamp() if self.certificate else None,
+        )
+
+
+def _announce_status(port: IListeningPort) -> None:
+    _log.info("Status on {address}.", event="status", address=address_text(port.getHost()))
+
+
+def _announce_agent(port: IListeningPort) -> None:
+    address = address_text(port.getHost())
+    _log.info("Agent-check of HAProxy on {address}.", event="agent", address=address)
