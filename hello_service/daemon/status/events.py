@@ -59,7 +59,8 @@ class Events:
 
     def __call__(self, request: StatusRequest) -> Answer | None:
         """Begin to stream, or say why not."""
-        if self._text and not _names_an_address(request.getHeader("host") or ""):
+        host = request.getHeader(b"host") or b""
+        if self._text and not _names_an_address(host.decode(errors="replace")):
             why = b"What clients send is shown here: open the page by an address or by localhost.\n"
             return Answer(HTTPStatus.FORBIDDEN, why)
         if request.method == b"HEAD":

@@ -61,7 +61,9 @@ class EventsTestCase(SynchronousTestCase):
         assert protocol
         transport = Transport()
         protocol.makeConnection(transport)
-        protocol.dataReceived(f"{method} {path} HTTP/1.0\r\nHost: {host}\r\n\r\n".encode())
+        protocol.dataReceived(
+            f"{method} {path} HTTP/1.0\r\nHost: {host}\r\n\r\n".encode(errors="surrogateescape")
+        )
         return protocol, transport
 
     def told(self, transport: Transport) -> list[tuple[str, dict[str, Any]]]:
@@ -184,7 +186,14 @@ class EventsTests(EventsTestCase):
             page, transport = self.ask(host=host)
             self.assertIn(b" 200 OK\r\n", transport.value(), host)
             page.connectionLost(connectionDone)
-        for host in ("evil.example", "127.0.0.1.evil.example:9909", "[::1", "", "localhost.evil"):
+        for host in (
+            "evil.example",
+            "127.0.0.1.evil.example:9909",
+            "[::1",
+            "",
+            "localhost.evil",
+            "\udcff",
+        ):
             _, transport = self.ask(host=host)
             self.assertIn(b" 403 Forbidden\r\n", transport.value(), host)
 
