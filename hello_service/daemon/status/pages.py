@@ -12,6 +12,8 @@ _FILES = {
     b"/": ("page.html", b"text/html; charset=utf-8"),
     b"/page.css": ("page.css", b"text/css; charset=utf-8"),
     b"/page.js": ("page.js", b"text/javascript; charset=utf-8"),
+    b"/wire.js": ("wire.js", b"text/javascript; charset=utf-8"),
+    b"/words.js": ("words.js", b"text/javascript; charset=utf-8"),
     b"/icon.svg": ("icon.svg", b"image/svg+xml"),
 }
 _HEADERS = {

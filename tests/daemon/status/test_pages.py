@@ -56,6 +56,8 @@ class PagesTests(StatusTestCase):
         for path, media_type, part in (
             ("/", b"text/html; charset=utf-8", b' src="page.js"></script>'),
             ("/page.js", b"text/javascript; charset=utf-8", b"new EventSource("),
+            ("/wire.js", b"text/javascript; charset=utf-8", b"class Drawing"),
+            ("/words.js", b"text/javascript; charset=utf-8", b"createElementNS("),
             ("/page.css", b"text/css; charset=utf-8", b"prefers-color-scheme"),
             ("/icon.svg", b"image/svg+xml", b"<svg "),
         ):
