@@ -21,6 +21,7 @@ from twisted.python.failure import Failure
 from hello_service.cli.console import Console, Outlet
 from hello_service.cli.fetch import page
 from hello_service.cli.fetch.command import Command
+from hello_service.cli.fetch.option_groups import option_parser
 from hello_service.cli.fetch.options import Options, parse_options
 from hello_service.cli.fetch.progress import PATIENCE
 from hello_service.cli.fetch.receiving import HELD, TURN
@@ -975,6 +976,14 @@ class OptionsTests(CommandTestCase):
         self.assertEqual(self.parse("h:81/a?b=c://d").url, "http://h:81/a?b=c://d")
         self.assertEqual(self.parse("-4", "h").family, AF_INET)
         self.assertEqual(self.parse("-6", "h").family, AF_INET6)
+
+    def test_help(self) -> None:
+        """It stands in groups, and fits a terminal."""
+        self.patch(os, "environ", {**os.environ, "COLUMNS": "80"})
+        shown = option_parser().format_help()
+        self.assertLessEqual(max(map(len, shown.splitlines())), 80)
+        for group in ("the request", "where it goes", "the answer", "what is saved"):
+            self.assertIn(f"\n\n{group}", shown)
 
     def test_trace_all(self) -> None:
         """--trace-all traces, too."""

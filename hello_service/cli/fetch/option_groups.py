@@ -1,0 +1,80 @@
+"""The options of C{hello-fetch}, in the groups of C{--help} and of docs/fetching.md."""
+
+import os
+import sys
+from argparse import ArgumentParser
+from socket import AF_INET, AF_INET6
+
+from hello_service import __version__
+from hello_service.values import BadValue, not_empty, positive_seconds, whole_number
+
+_EPILOG = """Exit statuses: 0 done, 2 usage, 3 DNS, 4 REFUSED, 5 UNREACHABLE, 6 TIMEOUT, 7 RESET,
+8 PROTOCOL, 9 TLS, 10 STATUS (--fail), 11 FILE, 12 SIZE, 130 Ctrl+C, 141 broken pipe, 143 SIGTERM.
+"""
+
+
+def option_parser() -> ArgumentParser:
+    """Return the parser of the command's arguments."""
+    parser = ArgumentParser(
+        prog="hello-fetch",
+        usage="%(prog)s [OPTION ...] URL-or-HOST",
+        description="Print the head of a page as it came, and save its body.",
+        epilog=_EPILOG,
+        add_help=False,
+    )
+    for add_group in (_request, _where, _answer, _saved, _shown):
+        add_group(parser)
+    return parser
+
+
+def _request(parser: ArgumentParser) -> None:
+    add = parser.add_argument_group("the request").add_argument
+    add("url", metavar="URL-or-HOST", help="http:// or https://, or a host, for its page /")
+    add("-H", "--header", dest="headers", metavar="'NAME: VALUE'", type=_header, action="append",
+        default=[], help="send this header, too; may be repeated")  # fmt: skip
+    add("--head", action="store_true", help="ask for the head alone")
+
+
+def _where(parser: ArgumentParser) -> None:
+    group = parser.add_argument_group("where it goes, and whom it trusts")
+    families = group.add_mutually_exclusive_group()
+    for flag, family, text in (("-4", AF_INET, "IPv4"), ("-6", AF_INET6, "IPv6")):
+        families.add_argument(flag, dest="family", action="store_const", const=family,
+                              help=f"use {text} only")  # fmt: skip
+
+
+def _answer(parser: ArgumentParser) -> None:
+    add = parser.add_argument_group("the answer").add_argument
+    add("--follow", action="store_true", help="go where redirects lead")
+    add("--fail", action="store_true", help="take 4xx, 5xx, and redirects that are not followed,"
+        " for failures: save nothing")  # fmt: skip
+    add("--max-size", metavar="BYTES", type=whole_number(0, sys.maxsize),
+        help="give up on a body larger than this")  # fmt: skip
+    add("--timeout", metavar="SECONDS", type=positive_seconds, default=30.0,
+        help="most time to connect, and between two reads [default: 30]")  # fmt: skip
+
+
+def _saved(parser: ArgumentParser) -> None:
+    add = parser.add_argument_group("what is saved").add_argument
+    add("-o", "--output", metavar="FILE", type=not_empty, help="where to save the body: - is"
+        " standard output [default: the URL's last part, or index.html]")  # fmt: skip
+    add("--no-decompress", dest="decompress", action="store_false",
+        help="save gzip and deflate as they came")  # fmt: skip
+    add("--raw", action="store_true", help="save the bytes as they came, chunk sizes included")
+    add("--open", action="store_true", help="open the saved page in the browser")
+
+
+def _shown(parser: ArgumentParser) -> None:
+    add = parser.add_argument_group("what is shown").add_argument
+    add("--trace", action="store_true", help="show each event of the socket on standard error")
+    add("--trace-all", action="store_true", help="the same, with every byte of the body")
+    add("-q", "--quiet", action="store_true", help="show no progress and no hints")
+    add("-h", "--help", action="help", help="show this help")
+    add("--version", action="version", version=f"hello_service {__version__}")
+
+
+def _header(text: str) -> tuple[bytes, bytes]:
+    name, colon, value = text.partition(":")
+    if not colon or not name.strip():
+        raise BadValue(f"{text!r} is not a header: write NAME: VALUE.")
+    return os.fsencode(name), os.fsencode(value.strip(" \t"))
