@@ -32,7 +32,7 @@ def _request(parser: ArgumentParser) -> None:
     add("url", metavar="URL-or-HOST", help="http:// or https://, or a host, for its page /")
     add("-H", "--header", dest="headers", metavar="'NAME: VALUE'", type=_header, action="append",
         default=[], help="send this header, too; may be repeated")  # fmt: skip
-    add("--head", action="store_true", help="ask for the head alone")
+    add("-I", "--head", action="store_true", help="ask for the head alone")
 
 
 def _where(parser: ArgumentParser) -> None:
@@ -45,9 +45,9 @@ def _where(parser: ArgumentParser) -> None:
 
 def _answer(parser: ArgumentParser) -> None:
     add = parser.add_argument_group("the answer").add_argument
-    add("--follow", action="store_true", help="go where redirects lead")
-    add("--fail", action="store_true", help="take 4xx, 5xx, and redirects that are not followed,"
-        " for failures: save nothing")  # fmt: skip
+    add("-L", "--follow", action="store_true", help="go where redirects lead")
+    add("-f", "--fail", action="store_true", help="take 4xx, 5xx, and redirects that are not"
+        " followed, for failures: save nothing")  # fmt: skip
     add("--max-size", metavar="BYTES", type=whole_number(0, sys.maxsize),
         help="give up on a body larger than this")  # fmt: skip
     add("--timeout", metavar="SECONDS", type=positive_seconds, default=30.0,
@@ -66,7 +66,8 @@ def _saved(parser: ArgumentParser) -> None:
 
 def _shown(parser: ArgumentParser) -> None:
     add = parser.add_argument_group("what is shown").add_argument
-    add("--trace", action="store_true", help="show each event of the socket on standard error")
+    add("-v", "--trace", action="store_true",
+        help="show each event of the socket on standard error")  # fmt: skip
     add("--trace-all", action="store_true", help="the same, with every byte of the body")
     add("-q", "--quiet", action="store_true", help="show no progress and no hints")
     add("-h", "--help", action="help", help="show this help")

@@ -985,6 +985,12 @@ class OptionsTests(CommandTestCase):
         for group in ("the request", "where it goes", "the answer", "what is saved"):
             self.assertIn(f"\n\n{group}", shown)
 
+    def test_short_forms(self) -> None:
+        """The letters that curl has for them may be joined."""
+        options = self.parse("-ILfv", "h")
+        self.assertEqual((options.head, options.follow), (True, True))
+        self.assertEqual((options.fail, options.trace), (True, True))
+
     def test_trace_all(self) -> None:
         """--trace-all traces, too."""
         self.assertTrue(self.parse("--trace-all", "h").trace)
