@@ -9,6 +9,7 @@ from typing import Any, cast
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import (
+    IAddress,
     IDelayedCall,
     IHandshakeListener,
     IProtocol,
@@ -33,6 +34,7 @@ from hello_service.fetch.happy_eyeballs import Race
 from hello_service.fetch.reader import ResponseReader
 from hello_service.fetch.response import ClientRequest, RawResponse
 from hello_service.fetch.tls import Handshake
+from hello_service.fetch.way import Way
 from hello_service.fetch.wire import Observer, Wire
 
 READ_SIZE = 256 * 1024
@@ -55,6 +57,7 @@ class Settings:
     @ivar timeout: for the whole exchange.
     @ivar max_size: the most bytes that a body may have.
     @ivar family: the only address family to use, C{AF_INET} or C{AF_INET6}.
+    @ivar way_to: makes the way to the host and port of a URL, if the agent has no endpoint factory.
     @ivar keep_framing: deliver chunked bodies as they came, chunk sizes and trailers included.
     @ivar observer: hears of everything that happens.
     @ivar monotonic: the clock of L{Wire.times}.
@@ -65,6 +68,7 @@ class Settings:
     timeout: float | None = None
     max_size: int | None = None
     family: AddressFamily | None = None
+    way_to: Callable[[str, int], Way] = Way
     keep_framing: bool = False
     observer: Observer = field(default_factory=Observer)
     monotonic: Callable[[], float] = time.monotonic
@@ -93,6 +97,7 @@ class Exchange(Protocol):
         self._request = request
         self._wire = wire
         self._tls = tls
+        self._opening: Callable[[IAddress, IAddress], bytes] | None = None
         self._reader = ResponseReader(request.method, settings.max_size, settings.keep_framing)
         self._response: RawResponse | None = None
         self._connecting: Race | Deferred[IProtocol] | None = None
@@ -106,7 +111,9 @@ class Exchange(Protocol):
         self._timer: IDelayedCall | None = None
 
     def start(self, host: str, port: int) -> None:
-        """Connect by our own race."""
+        """Connect by our own race, the way that the settings lead to there."""
+        way = self._settings.way_to(host, port)
+        self._opening = way.opening
         self._arm()
         self._connecting = race = Race(
             self._reactor,
@@ -116,7 +123,10 @@ class Exchange(Protocol):
             self._settings.observer,
             self._settings.family,
         )
-        race.start(host, port)
+        if way.socket is None:
+            race.start(way.host, way.port)
+        else:
+            race.start_at(way.socket)
 
     def start_by(self, endpoint: IStreamClientEndpoint) -> None:
         """Connect by an endpoint of the caller's."""
@@ -138,6 +148,10 @@ class Exchange(Protocol):
         wire.local, wire.peer = self.transport.getHost(), self.transport.getPeer()
         settings.observer.connected(wire.local, wire.peer)
         self._arm()
+        if self._opening:
+            wire.opening = self._opening(wire.local, wire.peer)
+            self.transport.write(wire.opening)
+            settings.observer.sent(wire.opening)
         if self._tls:
             self._begin_tls(self._tls)
         else:

@@ -11,7 +11,7 @@ from typing import Any
 
 from twisted.internet import error
 from twisted.internet.abstract import isIPAddress, isIPv6Address
-from twisted.internet.address import IPv4Address, IPv6Address
+from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
 from twisted.internet.interfaces import (
     IAddress,
     IConnector,
@@ -27,9 +27,9 @@ from zope.interface import implementer
 ATTEMPT_DELAY = 0.25
 """Seconds before the next address is tried beside the last (RFC 8305, section 8)."""
 
-Address = IPv4Address | IPv6Address
+Address = IPv4Address | IPv6Address | UNIXAddress
 
-_KINDS: dict[AddressFamily | None, list[type[Address]]] = {
+_KINDS: dict[AddressFamily | None, list[type[IPv4Address] | type[IPv6Address]]] = {
     None: [IPv4Address, IPv6Address],
     AF_INET: [IPv4Address],
     AF_INET6: [IPv6Address],
@@ -92,6 +92,11 @@ class Race:
                 return
         self.observer.resolving(host)
         self.reactor.nameResolver.resolveHostName(self, host, port, addressTypes=self._kinds)
+
+    def start_at(self, path: str) -> None:
+        """Begin with a UNIX socket as the only address."""
+        self._waiting = [UNIXAddress(path)]
+        self.resolutionComplete()
 
     def cancel(self) -> None:
         """Stop all attempts."""
@@ -167,10 +172,12 @@ class _Attempt(ClientFactory):
         self.address = address
 
     def start(self) -> None:
+        reactor, address = self._race.reactor, self.address
         # The race is timed as a whole.
-        self.connector = self._race.reactor.connectTCP(
-            self.address.host, self.address.port, self, None
-        )
+        if isinstance(address, UNIXAddress):
+            self.connector = reactor.connectUNIX(address.name, self, None)
+        else:
+            self.connector = reactor.connectTCP(address.host, address.port, self, None)
 
     def buildProtocol(self, addr: IAddress | None) -> IProtocol | None:  # type: ignore[override]
         return self._race.won(self)

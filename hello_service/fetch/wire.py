@@ -48,6 +48,7 @@ class Wire:
         chunk; no consumer of the body gets them.
     @ivar excess: number of bytes that came after the end of the response.
     @ivar ending: how the body ended, C{None} while it has not.
+    @ivar opening: what was sent before the request, below TLS.
     """
 
     request: bytes
@@ -61,6 +62,7 @@ class Wire:
     rest: bytes = b""
     excess: int = 0
     ending: Ending | None = None
+    opening: bytes = b""
 
 
 class Observer(ConnectObserver):
