@@ -19,7 +19,7 @@ from hello_service.fetch.exchange import Exchange, Settings
 from hello_service.fetch.headers import header_pairs
 from hello_service.fetch.request import InvalidRequest, Place, parse_url, request_bytes
 from hello_service.fetch.response import ClientRequest
-from hello_service.fetch.tls import Handshake, OwnHandshake, tls_host
+from hello_service.fetch.tls import Handshake, tls_host
 from hello_service.fetch.wire import Times, Wire
 
 
@@ -94,7 +94,7 @@ class RawAgent:
             return Handshake(host)
         if self._policy_for_https:
             return Handshake(host, _creator(self._policy_for_https, host, place.port))
-        return OwnHandshake(host)
+        return self._settings.handshake_with(host)
 
 
 def _creator(policy: IPolicyForHTTPS, host: str, port: int) -> IOpenSSLClientConnectionCreator:

@@ -33,7 +33,7 @@ from hello_service.fetch.errors import (
 from hello_service.fetch.happy_eyeballs import Race
 from hello_service.fetch.reader import ResponseReader
 from hello_service.fetch.response import ClientRequest, RawResponse
-from hello_service.fetch.tls import Handshake
+from hello_service.fetch.tls import Handshake, HandshakeWith, OwnHandshake
 from hello_service.fetch.way import Way
 from hello_service.fetch.wire import Observer, Wire
 
@@ -58,6 +58,8 @@ class Settings:
     @ivar max_size: the most bytes that a body may have.
     @ivar family: the only address family to use, C{AF_INET} or C{AF_INET6}.
     @ivar way_to: makes the way to the host and port of a URL, if the agent has no endpoint factory.
+    @ivar handshake_with: makes the handshake with a host, if the agent has no policy for https:
+        L{OwnHandshake}, L{UncheckedHandshake} or what C{trusting} returns.
     @ivar keep_framing: deliver chunked bodies as they came, chunk sizes and trailers included.
     @ivar observer: hears of everything that happens.
     @ivar monotonic: the clock of L{Wire.times}.
@@ -69,6 +71,7 @@ class Settings:
     max_size: int | None = None
     family: AddressFamily | None = None
     way_to: Callable[[str, int], Way] = Way
+    handshake_with: HandshakeWith = OwnHandshake
     keep_framing: bool = False
     observer: Observer = field(default_factory=Observer)
     monotonic: Callable[[], float] = time.monotonic
@@ -159,6 +162,7 @@ class Exchange(Protocol):
 
     def handshakeCompleted(self) -> None:
         self._wire.times.secured = self._settings.monotonic()
+        self._tell_negotiated()
         self._settings.observer.secured()
         if self._tls and not self._sent:
             try:
@@ -198,6 +202,8 @@ class Exchange(Protocol):
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         self._connected = False
         self._stop_timer()
+        if self._wire.times.secured is None:
+            self._tell_negotiated()
         self._settings.observer.lost(reason)
         if self._abandoned:
             self._end(Abandoned())
@@ -238,6 +244,11 @@ class Exchange(Protocol):
                 self.handshakeCompleted()
         except TLSFailed as error:
             self._finish(error)
+
+    def _tell_negotiated(self) -> None:
+        if self._tls and (negotiated := self._tls.negotiated()):
+            self._wire.tls = negotiated
+            self._settings.observer.negotiated(negotiated)
 
     def _send(self) -> None:
         self._sent = True

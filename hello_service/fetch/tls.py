@@ -4,6 +4,8 @@ Twisted's own check of the host's name (C{optionsForClientTLS}) accepts a certif
 cannot be read at all, so the name is checked here, after the handshake and before anything is sent.
 """
 
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 from twisted.internet.error import ConnectionClosed
@@ -11,8 +13,10 @@ from twisted.internet.interfaces import IOpenSSLClientConnectionCreator, ISSLTra
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from hello_service.fetch.authorities import authorities_in
 from hello_service.fetch.certificate import address, is_number, names_fault
 from hello_service.fetch.errors import HandshakeCut, ResponseError, TLSFailed
+from hello_service.fetch.negotiated import Negotiated, negotiated
 from hello_service.fetch.request import NoTLS
 from hello_service.fetch.tls_words import (
     FOR_HTTPS,
@@ -60,6 +64,7 @@ class Handshake:
         self._creator = creator
         self._advice = advice
         self._fault: Exception | None = None
+        self._connection: Connection | None = None
 
     def start(self, transport: Any) -> bool:
         """Begin the handshake; return whether it is over already.
@@ -78,11 +83,14 @@ class Handshake:
                 "the endpoint connects without TLS: wrap it in wrapClientTLS, or ask for http://"
             )
         try:
-            return cast(Any, transport).getHandle().get_peer_finished() is not None
+            connection = cast(Any, transport).getHandle()
+            is_over = connection.get_peer_finished() is not None
         except Exception as error:
             raise TLSFailed(
                 "the TLS of the endpoint is not Twisted's, and cannot be checked: use wrapClientTLS"
             ) from error
+        self._connection = connection
+        return is_over
 
     def clientConnectionForTLS(self, tlsProtocol: "TLSMemoryBIOProtocol") -> "Connection":
         """Have the creator make the connection.
@@ -107,6 +115,7 @@ class Handshake:
                 raise SSL.SysCallError(-1, "Unexpected EOF") from None
 
         connection.do_handshake = do_handshake  # type: ignore[method-assign]
+        self._connection = connection
         return connection
 
     def raise_fault(self) -> None:
@@ -137,6 +146,13 @@ class Handshake:
         if fault:
             raise TLSFailed(fault)
 
+    def negotiated(self) -> Negotiated | None:
+        """Return what the handshake has come to, also if it failed.
+
+        @return: C{None} if the server has shown no certificate.
+        """
+        return negotiated(self._connection) if self._connection else None
+
     def failure(self, reason: Failure, secured: bool) -> ResponseError | None:
         """Put into words what a connection was lost by before its first byte.
 
@@ -149,6 +165,10 @@ class Handshake:
 
     def _sentence(self, error: BaseException | None) -> str:
         return failure_sentence(error, self._host, self._advice)
+
+
+HandshakeWith = Callable[[str], Handshake]
+"""Makes the handshake of one connection with a host, from L{tls_host}."""
 
 
 class OwnHandshake(Handshake):
@@ -170,23 +190,24 @@ class OwnHandshake(Handshake):
             unless given.
         @raises NoTLS: if the extra for TLS is not installed.
         """
-        try:
-            from twisted.internet.ssl import CertificateOptions, platformTrust
-        except ImportError:
-            raise NoTLS("TLS needs its extra: pip install 'hello_service[tls]'") from None
-        options.setdefault("trustRoot", platformTrust())
-        super().__init__(host, CertificateOptions(**options), advice)
+        ssl = _twisted_ssl()
+        creator = ssl.CertificateOptions(**{"trustRoot": ssl.platformTrust(), **options})
+        if trusted is not None:  # an authority that is named need be no root
+            from OpenSSL import crypto
+
+            flag = crypto.X509StoreFlags.PARTIAL_CHAIN
+            creator.getContext().get_cert_store().set_flags(flag)
+        super().__init__(host, creator, advice)
         self._trusted = trusted
         self._refusal: Refusal | None = None
         self._accepted = False
 
     def clientConnectionForTLS(self, tlsProtocol: "TLSMemoryBIOProtocol") -> "Connection":
-        """Send the name (SNI, RFC 6066 section 3: never an address); have the chain verified."""
+        """Send the name, and have the chain verified."""
         from OpenSSL import SSL
 
         connection = super().clientConnectionForTLS(tlsProtocol)
-        if address(self._host) is None:
-            connection.set_tlsext_host_name(self._host.encode())
+        _send_name(connection, self._host)
         mode = SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT
         connection.set_verify(mode, self._verified)
         return connection
@@ -203,5 +224,53 @@ class OwnHandshake(Handshake):
 
     def _sentence(self, error: BaseException | None) -> str:
         if self._refusal:
-            return refusal_sentence(self._refusal, self._trusted)
+            return refusal_sentence(self._refusal, self._trusted, self._advice)
         return failure_sentence(error, self._host, self._advice, self._accepted)
+
+
+class UncheckedHandshake(Handshake):
+    """A handshake with whoever answers, for tests: the certificate may be anybody's."""
+
+    def __init__(self, host: str) -> None:
+        """
+        @raises NoTLS: if the extra for TLS is not installed.
+        """
+        super().__init__(host, _twisted_ssl().CertificateOptions(verify=False))
+
+    def clientConnectionForTLS(self, tlsProtocol: "TLSMemoryBIOProtocol") -> "Connection":
+        connection = super().clientConnectionForTLS(tlsProtocol)
+        _send_name(connection, self._host)
+        return connection
+
+    def check(self, transport: Any) -> None:
+        """Take any certificate."""
+
+    def _sentence(self, error: BaseException | None) -> str:
+        shown = self.negotiated() is not None
+        return failure_sentence(error, self._host, self._advice, accepted=shown)
+
+
+def trusting(file: str) -> HandshakeWith:
+    """Make handshakes that trust the authorities in a PEM file, and nobody else.
+
+    As with curl, an authority need not be a root: who trusts an intermediate one needs no other.
+
+    @raises BadAuthorities: if there are none in it.
+    @raises NoTLS: if the extra for TLS is not installed.
+    """
+    root = _twisted_ssl().trustRootFromCertificates(authorities_in(file))
+    return partial(OwnHandshake, trusted=file, trustRoot=root)
+
+
+def _twisted_ssl() -> Any:
+    try:
+        import twisted.internet.ssl as ssl
+    except ImportError:
+        raise NoTLS("TLS needs its extra: pip install 'hello_service[tls]'") from None
+    return ssl
+
+
+def _send_name(connection: "Connection", host: str) -> None:
+    """Tell the server which host is meant (SNI, RFC 6066 section 3: never an address)."""
+    if address(host) is None:
+        connection.set_tlsext_host_name(host.encode())

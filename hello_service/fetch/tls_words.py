@@ -27,10 +27,12 @@ class Advice:
 
     @ivar plain: if the server does none.
     @ivar certificate: if the server wants a certificate from us.
+    @ivar trust: how to trust an authority that the platform does not know.
     """
 
     plain: str
     certificate: str
+    trust: str = "name the file of its authority's certificate in SSL_CERT_FILE"
 
 
 FOR_HTTPS = Advice(
@@ -54,7 +56,6 @@ class Refusal(NamedTuple):
 _UNKNOWN_ISSUER = (2, 20, 21)
 _SELF_SIGNED = (18, 19)
 _OTHERS = {
-    7: "has a signature that is wrong",
     23: "was revoked",
     24: "is no authority's, but signed another",
     25: "is too far from its authority",
@@ -66,7 +67,7 @@ _OTHERS = {
 }
 
 
-def refusal_sentence(refusal: Refusal, trusted: str | None) -> str:
+def refusal_sentence(refusal: Refusal, trusted: str | None, advice: Advice) -> str:
     """Say what a certificate was refused for.
 
     @param trusted: the file or folder of the authorities, if not the platform's.
@@ -75,6 +76,7 @@ def refusal_sentence(refusal: Refusal, trusted: str | None) -> str:
     whose = "the certificate"
     if refusal.depth:
         whose = f"the certificate of the authority {_short(certificate.subject.rfc4514_string())}"
+    trust = _trust_advice(trusted, advice.trust)
     match refusal.code:
         case 9:
             since = f"{certificate.not_valid_before_utc:%Y-%m-%d %H:%M} UTC"
@@ -83,12 +85,18 @@ def refusal_sentence(refusal: Refusal, trusted: str | None) -> str:
             until = f"{certificate.not_valid_after_utc:%Y-%m-%d %H:%M} UTC"
             return f"{whose} expired on {until}: {_RUNS_IT}, or check this machine's clock"
         case code if code in _SELF_SIGNED:
-            return f"{whose} is self-signed, and not trusted here: {_trust_advice(trusted)}"
+            return f"{whose} is self-signed, and not trusted here: {trust}"
+        case 7:
+            issuer = _short(certificate.issuer.rfc4514_string())
+            return (
+                f"{whose} has a wrong signature, or is from another {issuer} than the one known"
+                f" here: {trust}"
+            )
         case code if code in _UNKNOWN_ISSUER and not _readable(certificate):
             return f"{whose} is malformed: {_RUNS_IT}"
         case code if code in _UNKNOWN_ISSUER:
             issuer = _short(certificate.issuer.rfc4514_string())
-            return f"{whose} is from {issuer}, which is not trusted here: {_trust_advice(trusted)}"
+            return f"{whose} is from {issuer}, which is not trusted here: {trust}"
     what = _OTHERS.get(refusal.code, f"is not valid (X.509 error {refusal.code})")
     return f"{whose} {what}: {_RUNS_IT}"
 
@@ -152,7 +160,7 @@ def _short(name: str) -> str:
     return repr(name if len(name) <= 100 else f"{name[:100]}...")
 
 
-def _trust_advice(trusted: str | None) -> str:
+def _trust_advice(trusted: str | None, advice: str) -> str:
     if trusted is not None:
         return f"put the authority's certificate into {trusted!r}, if you trust it"
     file, folders = os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR")
@@ -165,7 +173,7 @@ def _trust_advice(trusted: str | None) -> str:
             "this machine has no list of authorities; install the package ca-certificates, or name"
             " a file of certificates in SSL_CERT_FILE"
         )
-    return "if you trust it, name the file of its authority's certificate in SSL_CERT_FILE"
+    return f"if you trust it, {advice}"
 
 
 def _file_advice(file: str) -> str:

@@ -7,6 +7,7 @@ from twisted.internet.interfaces import IAddress
 from twisted.python.failure import Failure
 
 from hello_service.fetch.happy_eyeballs import ConnectObserver
+from hello_service.fetch.negotiated import Negotiated
 from hello_service.fetch.reader import Ending
 
 
@@ -49,6 +50,7 @@ class Wire:
     @ivar excess: number of bytes that came after the end of the response.
     @ivar ending: how the body ended, C{None} while it has not.
     @ivar opening: what was sent before the request, below TLS.
+    @ivar tls: what the TLS handshake came to; C{None} without one, or if no certificate came.
     """
 
     request: bytes
@@ -63,6 +65,7 @@ class Wire:
     excess: int = 0
     ending: Ending | None = None
     opening: bytes = b""
+    tls: Negotiated | None = None
 
 
 class Observer(ConnectObserver):
@@ -70,6 +73,9 @@ class Observer(ConnectObserver):
 
     def connected(self, local: IAddress, peer: IAddress) -> None:
         """The connection is made."""
+
+    def negotiated(self, tls: Negotiated) -> None:
+        """The server has shown its certificates, which may be refused yet."""
 
     def secured(self) -> None:
         """TLS is agreed on; what is sent and received is seen in the clear."""

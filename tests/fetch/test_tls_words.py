@@ -17,7 +17,7 @@ class WordsTests(SynchronousTestCase):
         self.certificate = X509.from_cryptography(issued.certificate)
 
     def refusal(self, code: int, depth: int = 0) -> str:
-        return refusal_sentence(Refusal(code, depth, self.certificate), "/roots")
+        return refusal_sentence(Refusal(code, depth, self.certificate), "/roots", FOR_HTTPS)
 
     def test_codes(self) -> None:
         """Each has its own sentence, and one remains for the others."""
