@@ -8,6 +8,7 @@ from twisted.web.iweb import IAgent
 
 from hello_service.cli.console import Console
 from hello_service.cli.escaping import escaped
+from hello_service.cli.fetch.connecting import Ways
 from hello_service.cli.fetch.options import Options
 from hello_service.cli.fetch.redirects import (
     FOLLOWED,
@@ -34,11 +35,12 @@ class Asking:
     @ivar url: what was asked for last.
     """
 
-    def __init__(self, agent: IAgent, options: Options, console: Console) -> None:
+    def __init__(self, agent: IAgent, options: Options, console: Console, ways: Ways) -> None:
         self.url = options.url
         self._agent = agent
         self._options = options
         self._console = console
+        self._ways = ways
         self._headers = options.headers
         self._location = b""
 
@@ -63,7 +65,9 @@ class Asking:
 
     def trouble(self, error: Exception) -> TroubleError:
         """Put into words what went wrong with the place that was asked last."""
-        return fetch_trouble(error, parse_url(self.url), self._options.timeout)
+        place = parse_url(self.url)
+        way = self._ways.way(place.host, place.port)
+        return fetch_trouble(error, place, way, self._options.timeout)
 
     async def _ask(self) -> RawResponse:
         method = b"HEAD" if self._options.head else b"GET"

@@ -7,20 +7,22 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
+from twisted.internet.defer import Deferred, TimeoutError
+
 from hello_service.cli.console import Console
 from hello_service.cli.escaping import escaped
 from hello_service.cli.fetch.asking import Asking
+from hello_service.cli.fetch.connecting import INSECURE, Ways, ignored_proxy, settings_of
 from hello_service.cli.fetch.no_page import why_no_page
 from hello_service.cli.fetch.options import Options, parse_options
 from hello_service.cli.fetch.page import Page
 from hello_service.cli.fetch.redirects import NotFollowed, is_redirect
 from hello_service.cli.fetch.saving import name_from_target
 from hello_service.cli.fetch.trace import SHOWN, Trace
-from hello_service.cli.fetch.trouble import excess, status_trouble
+from hello_service.cli.fetch.trouble import excess, status_trouble, time_trouble
 from hello_service.cli.run import run
 from hello_service.cli.trouble import Trouble, TroubleError
 from hello_service.fetch.agent import RawAgent
-from hello_service.fetch.exchange import Settings
 from hello_service.fetch.response import RawResponse
 from hello_service.fetch.wire import Observer
 from hello_service.values import BadValue
@@ -44,18 +46,26 @@ class Command:
         self._name = options.output or name_from_target(options.place.target)
         shown = sys.maxsize if options.trace_all else SHOWN
         self._trace = Trace(console.err, shown) if options.trace else None
-        settings = Settings(
-            connect_timeout=options.timeout,
-            read_timeout=options.timeout,
-            max_size=options.max_size,
-            family=options.family,
-            keep_framing=options.raw,
-            observer=self._trace or Observer(),
-        )
-        self._asking = Asking(RawAgent(reactor, settings), options, console)
+        ways = Ways(options, self._hint)
+        settings = settings_of(options, ways, self._trace or Observer())
+        self._asking = Asking(RawAgent(reactor, settings), options, console, ways)
 
     async def run(self) -> int:
         """Do it; return the exit status."""
+        running = Deferred.fromCoroutine(self._run())
+        seconds = self._options.max_time
+        if seconds is None:
+            return await running
+        try:
+            return await running.addTimeout(seconds, self._reactor)
+        except TimeoutError:
+            raise time_trouble(self._asking.url, seconds) from None
+
+    async def _run(self) -> int:
+        if self._options.insecure:
+            self._say(INSECURE)
+        if ignored := ignored_proxy(self._options.place):
+            self._hint(ignored)
         try:
             response = await self._asking.response()
         except NotFollowed as error:

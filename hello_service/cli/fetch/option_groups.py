@@ -1,16 +1,25 @@
 """The options of C{hello-fetch}, in the groups of C{--help} and of docs/fetching.md."""
 
 import os
+import re
 import sys
 from argparse import ArgumentParser
+from collections.abc import Callable
 from socket import AF_INET, AF_INET6
 
+from twisted.internet.interfaces import IAddress
+
 from hello_service import __version__
+from hello_service.fetch.proxy_header import version_1, version_2
+from hello_service.fetch.request import InvalidRequest, parse_url
 from hello_service.values import BadValue, not_empty, positive_seconds, whole_number
 
 _EPILOG = """Exit statuses: 0 done, 2 usage, 3 DNS, 4 REFUSED, 5 UNREACHABLE, 6 TIMEOUT, 7 RESET,
 8 PROTOCOL, 9 TLS, 10 STATUS (--fail), 11 FILE, 12 SIZE, 130 Ctrl+C, 141 broken pipe, 143 SIGTERM.
 """
+
+SOCKET_PATH = 107
+"""Bytes of the longest path of a UNIX socket, on Linux."""
 
 
 def option_parser() -> ArgumentParser:
@@ -37,6 +46,18 @@ def _request(parser: ArgumentParser) -> None:
 
 def _where(parser: ArgumentParser) -> None:
     group = parser.add_argument_group("where it goes, and whom it trusts")
+    ends = group.add_mutually_exclusive_group()
+    ends.add_argument("--connect-to", metavar="HOST[:PORT]", type=_connect_to,
+        help="connect to there instead, for the URL's own host")  # fmt: skip
+    ends.add_argument("--unix-socket", metavar="PATH", type=_socket_path,
+        help="connect to this UNIX socket instead")  # fmt: skip
+    group.add_argument("--proxy-header", metavar="v1|v2", type=_proxy_header,
+        help="begin with a PROXY header, as balancers do")  # fmt: skip
+    trust = group.add_mutually_exclusive_group()
+    trust.add_argument("--cacert", metavar="FILE", type=not_empty,
+        help="trust the authorities in this PEM file, and no others")  # fmt: skip
+    trust.add_argument("-k", "--insecure", action="store_true",
+        help="take any certificate: for tests alone")  # fmt: skip
     families = group.add_mutually_exclusive_group()
     for flag, family, text in (("-4", AF_INET, "IPv4"), ("-6", AF_INET6, "IPv6")):
         families.add_argument(flag, dest="family", action="store_const", const=family,
@@ -52,6 +73,8 @@ def _answer(parser: ArgumentParser) -> None:
         help="give up on a body larger than this")  # fmt: skip
     add("--timeout", metavar="SECONDS", type=positive_seconds, default=30.0,
         help="most time to connect, and between two reads [default: 30]")  # fmt: skip
+    add("-m", "--max-time", metavar="SECONDS", type=positive_seconds,
+        help="most time for all of it, redirects included")  # fmt: skip
 
 
 def _saved(parser: ArgumentParser) -> None:
@@ -79,3 +102,34 @@ def _header(text: str) -> tuple[bytes, bytes]:
     if not colon or not name.strip():
         raise BadValue(f"{text!r} is not a header: write NAME: VALUE.")
     return os.fsencode(name), os.fsencode(value.strip(" \t"))
+
+
+def _connect_to(text: str) -> tuple[str, int | None]:
+    try:
+        place = parse_url(f"http://{text}/")
+    except InvalidRequest:
+        place = None
+    if place is None or place.target != "/":
+        raise BadValue(
+            f"{text!r} is not HOST or HOST:PORT: write one like 192.0.2.7:8080 or"
+            " [2001:db8::7]:8080."
+        )
+    return place.host, place.port if re.search(r":[0-9]+\Z", text) else None
+
+
+def _socket_path(text: str) -> str:
+    if len(os.fsencode(not_empty(text))) > SOCKET_PATH:
+        raise BadValue(
+            f"{text!r} is too long for a UNIX socket, whose path has at most {SOCKET_PATH} bytes:"
+            " go to its folder, and give its name alone."
+        )
+    return text
+
+
+def _proxy_header(text: str) -> Callable[[IAddress, IAddress], bytes]:
+    match text:
+        case "v1":
+            return version_1
+        case "v2":
+            return version_2
+    raise BadValue(f"{text!r} is not a version of the PROXY header: write v1 or v2.")

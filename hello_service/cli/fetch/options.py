@@ -1,8 +1,10 @@
 """What may follow C{hello-fetch}."""
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from socket import AddressFamily
+
+from twisted.internet.interfaces import IAddress
 
 from hello_service.cli.fetch.option_groups import option_parser
 from hello_service.cli.fetch.redirects import explain_slashes
@@ -15,7 +17,13 @@ class Options(argparse.Namespace):
     url: str
     output: str | None
     family: AddressFamily | None
+    connect_to: tuple[str, int | None] | None
+    unix_socket: str | None
+    proxy_header: Callable[[IAddress, IAddress], bytes] | None
+    cacert: str | None
+    insecure: bool
     timeout: float
+    max_time: float | None
     max_size: int | None
     headers: list[tuple[bytes, bytes]]
     head: bool

@@ -9,11 +9,22 @@ from twisted.internet.interfaces import IAddress
 from twisted.python.failure import Failure
 
 from hello_service.address import address_text
+from hello_service.cli.escaping import escaped
 from hello_service.cli.trouble import connect_reason
+from hello_service.fetch.negotiated import Negotiated, ShownCertificate
 from hello_service.fetch.wire import Observer
 
 SHOWN = 4096
 """Bytes of a body that are shown: they tell what it is, and all of 20 MB is a million rows."""
+
+CERTIFICATES = 10
+"""Certificates of a chain that are shown."""
+
+NAMES = 10
+"""Names in each of them that are shown."""
+
+LINE = 500
+"""Characters of a line about a certificate: a name in it may have as many as the server likes."""
 
 _ROW = 16
 
@@ -38,6 +49,29 @@ def _texts(data: bytes) -> list[str]:
         rows[at // _ROW] += character if character.isprintable() else "."
         at += len(character.encode(errors="surrogateescape"))
     return rows
+
+
+def _told(which: str, certificate: ShownCertificate) -> list[str]:
+    """Say what a certificate has, a line for each."""
+    if certificate.ends is None:
+        return [f"{which} cannot be read"]
+    lines = [f"{which}: {certificate.subject}"]
+    if names := certificate.names:
+        more = f" and {len(names) - NAMES} more" if len(names) > NAMES else ""
+        lines.append(f"  for: {', '.join(names[:NAMES])}{more}")
+    lines.append(f"  by: {certificate.issuer}")
+    lines.append(f"  valid: {certificate.begins:%F %H:%M} to {certificate.ends:%F %H:%M} UTC")
+    return lines
+
+
+def _certificate_row(text: str) -> str:
+    return f"{'':15}{_line(text)}\n"
+
+
+def _line(text: str) -> str:
+    """Make one line of what a peer has written."""
+    line = escaped(text).replace("\n", r"\n")
+    return line if len(line) <= LINE else f"{line[:LINE]}..."
 
 
 class Trace(Observer):
@@ -81,6 +115,15 @@ class Trace(Observer):
     def connected(self, local: IAddress, peer: IAddress) -> None:
         self._left, self._tail = self._shown, b""
         self.note(f"connected to {address_text(peer)} from {address_text(local)}")
+
+    def negotiated(self, tls: Negotiated) -> None:
+        alpn = f", ALPN {tls.alpn}" if tls.alpn else ""
+        self.note(_line(f"TLS: {tls.protocol}, {tls.cipher or 'no cipher yet'}{alpn}"))
+        for number, certificate in enumerate(tls.chain[:CERTIFICATES], 1):
+            of = f"certificate {number} of {len(tls.chain)}"
+            self._stream.write("".join(map(_certificate_row, _told(of, certificate))))
+        if (hidden := len(tls.chain) - CERTIFICATES) > 0:
+            self._stream.write(_certificate_row(f"{hidden} more not shown"))
 
     def secured(self) -> None:
         self.note("TLS agreed on; what follows is shown decrypted")

@@ -20,8 +20,9 @@ from hello_service.fetch.errors import (
     TLSFailed,
 )
 from hello_service.fetch.reader import Ending
-from hello_service.fetch.request import NoTLS, Place
+from hello_service.fetch.request import NoTLS, Place, parse_url
 from hello_service.fetch.response import RawResponse
+from hello_service.fetch.way import Way
 from hello_service.fetch.wire import Wire
 
 _STRANGERS = (
@@ -40,15 +41,18 @@ _BEGINNING = 60
 """Bytes that are quoted of it."""
 
 
-def fetch_trouble(error: BaseException, place: Place, seconds: float) -> TroubleError:
+def fetch_trouble(error: BaseException, place: Place, way: Way, seconds: float) -> TroubleError:
     """Put into words why a request to a place has no response, or its body is not whole.
 
+    @param way: how the connection to it was to be made.
     @param seconds: the time that was given to connect.
     """
+    usual = way == Way(place.host, place.port, opening=way.opening)
+    end = place.authority if usual else str(way)
     match error:
-        case DNSLookupError() if isIPAddress(place.host) or isIPv6Address(place.host):
+        case DNSLookupError() if isIPAddress(way.host) or isIPv6Address(way.host):
             return TroubleError(
-                Trouble.DNS, f"{place.host} is an address of the other family: leave -4 and -6 out."
+                Trouble.DNS, f"{way.host} is an address of the other family: leave -4 and -6 out."
             )
         case NoTLS():
             return TroubleError(Trouble.TLS, f"{error}.")
@@ -58,10 +62,19 @@ def fetch_trouble(error: BaseException, place: Place, seconds: float) -> Trouble
                 f"{place.authority}: {error}: --no-decompress saves it as it came.",
             )
         case ConnectTimeout():
-            return connect_trouble(error, place.authority, seconds)
+            return connect_trouble(error, end, seconds)
         case ResponseError():
             return _response_trouble(error, place.authority)
-    return connect_trouble(error, place.authority, seconds)
+    return connect_trouble(error, end, seconds)
+
+
+def time_trouble(url: str, seconds: float) -> TroubleError:
+    """Put into words that all of it took too long."""
+    return TroubleError(
+        Trouble.TIMEOUT,
+        f"{parse_url(url).authority}: it was not done after {seconds:g} seconds: give it more with"
+        " --max-time; --trace shows how far it got.",
+    )
 
 
 def _response_trouble(error: ResponseError, place: str) -> TroubleError:

@@ -1,13 +1,16 @@
 """Tests of L{hello_service.cli.fetch.trace}."""
 
 import errno
+from datetime import UTC, datetime
 from io import StringIO
+from typing import Any
 
 from twisted.internet.error import ConnectError, ConnectionDone, ConnectionLost
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
-from hello_service.cli.fetch.trace import SHOWN, Trace, dump
+from hello_service.cli.fetch.trace import CERTIFICATES, LINE, NAMES, SHOWN, Trace, dump
+from hello_service.fetch.negotiated import Negotiated, ShownCertificate
 from tests.fetching import LOCAL, V4, V6
 
 
@@ -112,3 +115,52 @@ class TraceTests(SynchronousTestCase):
             trace.connected(LOCAL, V4)
             trace.received(b"h\r\n\r\nbb")
         self.assertEqual((stream.getvalue().count(" 68"), stream.getvalue().count(" 62")), (2, 2))
+
+    def told(self, *chain: ShownCertificate, **more: str) -> list[str]:
+        """Return the lines about a handshake, without the time."""
+        stream = StringIO()
+        values: Any = {"protocol": "TLSv1.3", "cipher": "C", "alpn": None, **more}
+        tls = Negotiated(**values, certificates=[])
+        vars(tls)["chain"] = list(chain)
+        Trace(stream, monotonic=lambda: 0).negotiated(tls)
+        return stream.getvalue().splitlines()
+
+    def test_tls(self) -> None:
+        """What TLS was agreed on, and the certificates as the server sent them."""
+        begins = datetime(2026, 11, 1, 9, 30, tzinfo=UTC)
+        ends = datetime(2027, 2, 1, tzinfo=UTC)
+        own = ShownCertificate("CN=server", "CN=CA", ["a.example", "192.0.2.1"], begins, ends)
+        root = ShownCertificate("CN=CA", "CN=CA", (), begins, ends)
+        indent = " " * 15
+        self.assertEqual(
+            self.told(own, root),
+            [
+                "     0.000 ms  TLS: TLSv1.3, C",
+                f"{indent}certificate 1 of 2: CN=server",
+                f"{indent}  for: a.example, 192.0.2.1",
+                f"{indent}  by: CN=CA",
+                f"{indent}  valid: 2026-11-01 09:30 to 2027-02-01 00:00 UTC",
+                f"{indent}certificate 2 of 2: CN=CA",
+                f"{indent}  by: CN=CA",
+                f"{indent}  valid: 2026-11-01 09:30 to 2027-02-01 00:00 UTC",
+            ],
+        )
+        first = self.told(own, alpn="http/1.1", cipher="")[0]
+        self.assertEqual(first, "     0.000 ms  TLS: TLSv1.3, no cipher yet, ALPN http/1.1")
+
+    def test_hostile_tls(self) -> None:
+        """However many certificates and names there are, and whatever is in them, lines are few."""
+        dates = datetime(2026, 11, 1, tzinfo=UTC), datetime(2027, 2, 1, tzinfo=UTC)
+        names = ["x" * 200] * (NAMES + 1)
+        hostile = ShownCertificate("CN=\x1b[31m\n\u202eforged", "CN=" + "y" * 9999, names, *dates)
+        lines = self.told(*[hostile] * CERTIFICATES, ShownCertificate())
+        self.assertEqual(len(lines), 1 + 4 * CERTIFICATES + 1)
+        self.assertTrue(
+            lines[1].endswith(r"certificate 1 of 11: CN=\x1b[31m\n\u202eforged"), lines[1]
+        )
+        self.assertLessEqual(max(map(len, lines)), LINE + 20)
+        self.assertTrue(lines[-1].endswith("1 more not shown"), lines[-1])
+        (_, unreadable) = self.told(ShownCertificate())
+        self.assertTrue(unreadable.endswith("certificate 1 of 1 cannot be read"))
+        short = ShownCertificate("CN=a", "CN=a", ["a"] * (NAMES + 2), *dates)
+        self.assertTrue(self.told(short)[2].endswith("a, a and 2 more"))
