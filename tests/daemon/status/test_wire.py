@@ -1,3 +1,4 @@
+from tempfile import TemporaryFile
 from typing import Any
 
 from twisted.internet.error import ConnectionLost
@@ -89,7 +90,7 @@ class WireTests(SynchronousTestCase):
 
     def test_the_daemons_half_close(self) -> None:
         protocol, _, wire = self.connect()
-        log = self.enterContext(open(self.mktemp(), "w"))  # of which no queue can be told
+        log = self.enterContext(TemporaryFile())  # of which no queue can be told
         protocol.transport.fileno = log.fileno  # type: ignore[method-assign]
         protocol.drain("shutdown")
         self.clock.advance(2)
