@@ -4,14 +4,14 @@ import os
 import re
 import sys
 from argparse import ArgumentParser
-from collections.abc import Callable
+from collections.abc import Sequence
 from socket import AF_INET, AF_INET6
+from typing import Any, NoReturn
 
 from twisted.internet.interfaces import IAddress
 
 from hello_service import __version__
-from hello_service.fetch.proxy_header import version_1, version_2
-from hello_service.fetch.request import InvalidRequest, parse_url
+from hello_service.cli.fetch.curl_words import instead_of
 from hello_service.values import BadValue, not_empty, positive_seconds, whole_number
 
 _EPILOG = """Exit statuses: 0 done, 2 usage, 3 DNS, 4 REFUSED, 5 UNREACHABLE, 6 TIMEOUT, 7 RESET,
@@ -22,9 +22,28 @@ SOCKET_PATH = 107
 """Bytes of the longest path of a UNIX socket, on Linux."""
 
 
-def option_parser() -> ArgumentParser:
-    """Return the parser of the command's arguments."""
-    parser = ArgumentParser(
+class _Parser(ArgumentParser):
+    """Says what to write in place of an option of curl's, if there is one."""
+
+    def __init__(self, given: Sequence[str], **settings: Any) -> None:
+        super().__init__(**settings)
+        self._given = given
+
+    def error(self, message: str) -> NoReturn:
+        super().error(instead_of(self._given, self._is_flag) or message)
+
+    def _is_flag(self, option: str) -> bool:
+        action = self._option_string_actions.get(option)
+        return action is not None and action.nargs == 0
+
+
+def option_parser(given: Sequence[str] = ()) -> ArgumentParser:
+    """Return the parser of the command's arguments.
+
+    @param given: what it is to parse.
+    """
+    parser = _Parser(
+        given,
         prog="hello-fetch",
         usage="%(prog)s [OPTION ...] URL-or-HOST",
         description="Print the head of a page as it came, and save its body.",

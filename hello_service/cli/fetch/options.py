@@ -1,7 +1,8 @@
 """What may follow C{hello-fetch}."""
 
 import argparse
-from collections.abc import Callable, Sequence
+import sys
+from collections.abc import Sequence
 from socket import AddressFamily
 
 from twisted.internet.interfaces import IAddress
@@ -40,8 +41,9 @@ class Options(argparse.Namespace):
 
 def parse_options(arguments: Sequence[str] | None = None) -> Options:
     """Read the arguments; like argparse, exit with a sentence and status 2 if they are wrong."""
-    parser = option_parser()
-    options = parser.parse_args(arguments, Options())
+    given = sys.argv[1:] if arguments is None else arguments
+    parser = option_parser(given)
+    options = parser.parse_args(given, Options())
     if not options.url.partition("/")[0].endswith(":"):
         options.url = f"http://{options.url}"
     if no_host := explain_slashes(options.url):
