@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run demo test lint drawing bench bench-fetch clean
+.PHONY: run demo test lint drawing screenshot bench bench-fetch clean
 
 run: .venv/run.stamp
 	$(BIN)/twistd --nodaemon --pidfile= hello --port 9999
@@ -21,6 +21,9 @@ lint: .venv/test.stamp
 
 drawing: .venv/run.stamp
 	$(BIN)/python -m tests.drawing
+
+screenshot: .venv/test.stamp
+	$(BIN)/python -m tests.screenshot
 
 bench: .venv/bench.stamp
 	$(BIN)/python benchmarks/bench.py $(if $(QUICK),--quick)

@@ -132,7 +132,7 @@ function draw_rows(table, conversations, draining) {
     const messages = one.messages === null ? "" : whole(one.messages);
     [span(one.age), messages, size(one.received), size(one.sent), doing(one, draining)]
       .forEach((text, column) => write(row.children[column + 4], text));
-    row.children[8].className = { blocked: "bad", answering: "warn" }[one.state] ?? "";
+    row.children[8].className = (!draining && { blocked: "bad", answering: "warn" }[one.state]) || "";
   });
 }
 

@@ -8,8 +8,8 @@ const FROM = {
   write: "server", end: "server", close: "server", reset: "server",
 };
 const WORDS = {
-  connect: "connects", "peer-end": "sends no more",
-  end: "sends no more", close: "closes", reset: "resets",
+  connect: "connects", "peer-end": "half-close: sends no more",
+  end: "half-close: sends no more", close: "closes", reset: "resets",
 };
 const BARS = { held: "waits", blocked: "blocked" };
 const BAR_ENDS = { released: "held", unblocked: "blocked" };
@@ -18,7 +18,8 @@ const NOTES = {
   missed: ({ missed }) => `${counted(missed, "event")} not kept`,
   gone: ({ reason }) => `over: ${ending(reason)}`,
 };
-const LINE = 16, SLANT = 6, TAIL = 44; // px: a line of text, an arrow's fall, what follows the last event
+const ROW = 28, NOTE = 22, BEND = 14, LINE = 16; // px: above an arrow, a note, else; a line of text
+const SLANT = 6, TAIL = 44; // px: what an arrow falls, what follows the last event
 const COLUMN = 7.9; // px: a character of the text
 const LONG = 1; // s: what is said to be a silence
 const KEPT = 2000; // events, beyond which the older half is forgotten
@@ -57,7 +58,7 @@ class Drawing {
     const silence = event.at - (this.last?.at ?? event.at);
     const text = this.text(event);
     const top = this.y;
-    this.y += stretch(silence) + LINE * text.length + (FROM[event.kind] ? 28 : 14);
+    this.y += stretch(silence) + LINE * text.length + (FROM[event.kind] ? ROW : NOTES[event.kind] ? NOTE : BEND);
     this.lives.append(...this.down(top, this.y, silence, LINE * text.length + 12));
     for (const bar of this.bars.values()) this.lengthen(bar, this.y);
     const group = element("g", { role: "listitem", "data-kind": event.kind, "aria-label": told(event) });
