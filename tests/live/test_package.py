@@ -80,7 +80,8 @@ class PackageTests(ProcessTestCase):
         self.assertEqual((elsewhere / "page").read_bytes(), (ROOT / "LICENSE").read_bytes())
         typed = environment / "lib"
         if name != "editable":
-            self.assertEqual(len(list(typed.rglob("hello_service/py.typed"))), 1)
+            for file in ("py.typed", "daemon/status/page.html", "daemon/status/words.js"):
+                self.assertEqual(len(list(typed.rglob(f"hello_service/{file}"))), 1, file)
 
     def test_installed_it_works_from_anywhere(self) -> None:
         dist = self.folder / "dist"

@@ -111,10 +111,13 @@ function shared(values) {
   return most > 1 ? value : undefined;
 }
 
+const MOST_ROWS = 200; // that are kept under the pointer
+
 /** Bring a table up to date. Under the pointer no row moves; a row that stays keeps the focus. */
 function draw_rows(table, conversations, draining) {
   const body = find(`${table} tbody`);
-  const still = body.matches(":hover") && matchMedia("(hover: hover)").matches;
+  const pointed = body.matches(":hover") && matchMedia("(hover: hover)").matches;
+  const still = pointed && body.children.length < MOST_ROWS;
   const rows = new Map([...body.children].map((row) => [row.dataset.key, row]));
   const keys = conversations.map(({ id, peer }) => `${id} ${peer}`);
   for (const [key, row] of rows) {
@@ -189,9 +192,12 @@ async function refusal() {
 
 /** Say that no more is heard. The browser tries again by itself, unless it was refused. */
 async function lost({ target }) {
-  if (target.readyState !== EventSource.CLOSED) return tell(UNREACHABLE, "stale");
-  tell((await refusal()) || UNREACHABLE, "stale");
-  return setTimeout(() => target === source && watch(), 2000);
+  heard = Infinity;
+  const refused = target.readyState === EventSource.CLOSED;
+  const sentence = refused ? await refusal() : "";
+  if (target !== source) return;
+  tell(sentence || UNREACHABLE, "stale");
+  if (refused) setTimeout(() => target === source && watch(), 2000);
 }
 
 /** Watch, and show the wire of the conversation in the URL's hash. */
