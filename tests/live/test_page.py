@@ -3,6 +3,8 @@
 import signal
 import socket
 
+from selenium.webdriver.common.action_chains import ActionChains
+from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
 from tests.browser import browser
@@ -89,7 +91,13 @@ class PageTests(ProcessTestCase):
         self.see("#open td:nth-child(6)", "0", "1")
         self.see("#open td:nth-child(7)", "0 B", "7 B")
         self.see("#open td:nth-child(8)", "8 B", "23 B")
+        mouse = ActionChains(self.page.driver)
+        rows = self.page.driver.find_element(By.CSS_SELECTOR, "#open tbody")
+        mouse.move_to_element(rows).perform()
         second.close()
+        self.see("#open .gone td:nth-child(2)", ports[0])
+        self.see("#open td:nth-child(2)", *ports)
+        mouse.move_by_offset(0, -200).perform()
         self.see("#open td:nth-child(2)", ports[1])
         self.see("#ended td:nth-child(2)", ports[0])
         first.sendall(b"exit")
@@ -163,6 +171,9 @@ class PageTests(ProcessTestCase):
         self.page.ask("location.hash = '#1'")
         self.see("[data-kind=read] .bytes", *SEEN)
         self.assertEqual(self.page.texts("#paper :is(script, img)"), [])
+        client.sendall(b"x" * 1000)
+        self.page.wait(lambda: self.page.texts("[data-kind=read] .count")[-1] == "1,000 bytes")
+        self.assertTrue(self.page.texts("[data-kind=read] .bytes")[-1].endswith("x…"))
         self.is_clean()
 
     def test_it_drains_ends_and_is_back(self) -> None:
@@ -171,6 +182,8 @@ class PageTests(ProcessTestCase):
         self.see("#state", "serving")
         client = self.client(daemon)
         self.page.wait(lambda: self.page.texts("#open a"))
+        self.page.ask("location.hash = '#1'")
+        self.see_events("connect", "write")
         daemon.process.send_signal(signal.SIGTERM)
         self.see("#state", "draining: it ends once these conversations are over")
         self.see("#open td:nth-child(9)", "draining")
@@ -181,6 +194,8 @@ class PageTests(ProcessTestCase):
         again = self.daemon("--port=0", "--status=tcp:" + self.url.rpartition(":")[2][:-1])
         again.port()
         self.see("#state", "serving")
+        self.page.wait(lambda: "not recorded" in self.page.texts("#caption")[0])
+        self.see_events()
 
     def test_too_many_pages(self) -> None:
         self.watched()

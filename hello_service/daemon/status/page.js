@@ -76,7 +76,7 @@ function figures({ connections, refused, handshakes, certificate, ...state }) {
 }
 
 function figure([name, text, used, warn]) {
-  const value = element("dd", { class: warn ? "bad" : "", title: text }, text);
+  const value = element("dd", { class: warn ? "bad" : "" }, text);
   if (used != null) {
     const bar = element("span");
     bar.style.width = `${Math.min(1, used) * 100}%`;
@@ -112,12 +112,13 @@ function shared(values) {
 }
 
 const MOST_ROWS = 200; // that are kept under the pointer
+let by_mouse = false; // after a touch, the row stays hovered
+addEventListener("pointermove", ({ pointerType }) => (by_mouse = pointerType === "mouse"));
 
 /** Bring a table up to date. Under the pointer no row moves; a row that stays keeps the focus. */
 function draw_rows(table, conversations, draining) {
   const body = find(`${table} tbody`);
-  const pointed = body.matches(":hover") && matchMedia("(hover: hover)").matches;
-  const still = pointed && body.children.length < MOST_ROWS;
+  const still = by_mouse && body.matches(":hover") && body.children.length < MOST_ROWS;
   const rows = new Map([...body.children].map((row) => [row.dataset.key, row]));
   const keys = conversations.map(({ id, peer }) => `${id} ${peer}`);
   for (const [key, row] of rows) {

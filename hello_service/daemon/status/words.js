@@ -12,8 +12,13 @@ export function size(bytes) {
   return power ? `${(bytes / 1000 ** power).toPrecision(3)} ${unit}` : `${Math.round(bytes)} B`;
 }
 
-/** Write a rate: 0, 0.5, 1,024. */
-export const rate = (number) => (number >= 10 ? whole(number) : String(Math.round(number * 10) / 10));
+const compact = new Intl.NumberFormat("en", { notation: "compact", maximumSignificantDigits: 3 }).format;
+
+/** Write a rate: 0, 0.5, 1,024, 1.7M. */
+export function rate(number) {
+  if (number >= 1e4) return compact(number);
+  return number >= 10 ? whole(number) : String(Math.round(number * 10) / 10);
+}
 
 /** Write a time in whole seconds: 12 s, 3 min 12 s, 2 d 4 h. */
 export function span(seconds) {
@@ -41,6 +46,7 @@ const REASONS = {
   lifetime: "open for too long",
   shutdown: "the daemon stopped",
   aborted: "the daemon cut it off",
+  handshake: "its TLS handshake took too long",
 };
 
 /** Say why a conversation ended; a daemon has words of its own besides. */
