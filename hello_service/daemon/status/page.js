@@ -51,28 +51,46 @@ function rate_box({ title, look }) {
 
 // Figures and limits
 
-/** List what there is to say: label, text, how much of the limit is used, whether to warn. */
-function figures({ connections, refused, handshakes, certificate, ...state }) {
+function limited(name, used, most) {
+  if (!most) return [name, whole(used)];
+  return [name, `${whole(used)} of ${whole(most)}`, used / most, used >= 0.9 * most];
+}
+
+function refusals({ total, host, proxy }) {
+  const causes = [[total, "too many"], [host, "of one address"], [proxy, "PROXY header"]];
+  const told = causes.filter(([number]) => number).map(([number, why]) => `${whole(number)} ${why}`);
+  return told.join(", ") || "none";
+}
+
+/** Return how many connections the address has that has most of those listed. */
+function busiest(connections) {
   const hosts = connections.map(({ peer }) => parted(peer)[0]);
-  const busiest = Math.max(0, ...hosts.map((host) => hosts.filter((other) => other === host).length));
-  const limited = (name, used, most) =>
-    [name, most ? `${whole(used)} of ${whole(most)}` : whole(used), most && used / most, most && used >= 0.9 * most];
-  const why = { "too many": refused.total, "of one address": refused.host, "PROXY header": refused.proxy };
-  const refusals = Object.entries(why).filter(([, number]) => number).map(([text, number]) => `${whole(number)} ${text}`);
-  const days = Math.floor((certificate - state.now) / 86400);
-  const failed = certificate && Object.values(handshakes).reduce((sum, number) => sum + number, 0);
+  return Math.max(0, ...hosts.map((host) => hosts.filter((other) => other === host).length));
+}
+
+function certificate_figures({ certificate, now, handshakes }) {
+  const days = Math.floor((certificate - now) / 86400);
+  const failed = Object.values(handshakes).reduce((sum, number) => sum + number, 0);
   return [
-    limited("open", state.open, state.most),
-    state.most_per_host && limited("of one address", busiest, state.most_per_host),
+    ["failed handshakes", whole(failed)],
+    ["certificate", days < 0 ? "has expired" : `${counted(days, "day")} left`, null, days < 14],
+  ];
+}
+
+/** List what there is to say: name, text, how much of the limit is used, whether to warn. */
+function figures(state) {
+  const { most, most_per_host, messages, connections } = state;
+  return [
+    limited("open", state.open, most),
+    ...(most_per_host ? [limited("of one address", busiest(connections), most_per_host)] : []),
     ["accepted", whole(state.accepted)],
-    state.messages !== null && ["messages", whole(state.messages)],
+    ...(messages === null ? [] : [["messages", whole(messages)]]),
     ["received", size(state.received)],
     ["sent", size(state.sent)],
-    ["refused", refusals.join(", ") || "none"],
-    state.probes !== null && ["said nothing", whole(state.probes)],
-    certificate !== null && ["failed handshakes", whole(failed)],
-    certificate !== null && ["certificate", days < 0 ? "has expired" : `${counted(days, "day")} left`, null, days < 14],
-  ].filter(Boolean);
+    ["refused", refusals(state.refused)],
+    ["said nothing", whole(state.probes)],
+    ...(state.certificate === null ? [] : certificate_figures(state)),
+  ];
 }
 
 function figure([name, text, used, warn]) {
@@ -132,12 +150,18 @@ function draw_rows(table, conversations, draining) {
     const next = still ? null : body.children[place] ?? null;
     if (still ? !row.isConnected : row !== next) body.insertBefore(row, next);
     row.classList.toggle("shown", String(one.id) === watched);
-    ends[place].forEach((end, column) => row.children[column].classList.toggle("same", end === same[column]));
-    const messages = one.messages === null ? "" : whole(one.messages);
-    [span(one.age), messages, size(one.received), size(one.sent), doing(one, draining)]
-      .forEach((text, column) => write(row.children[column + 4], text));
-    row.children[8].className = (!draining && { blocked: "bad", answering: "warn" }[one.state]) || "";
+    const cells = [...row.children];
+    ends[place].forEach((end, column) => cells[column].classList.toggle("same", end === same[column]));
+    fill(cells.slice(4), one, draining);
   });
+}
+
+function fill(cells, one, draining) {
+  const messages = one.messages === null ? "" : whole(one.messages);
+  const texts = [span(one.age), messages, size(one.received), size(one.sent), doing(one, draining)];
+  texts.forEach((text, column) => write(cells[column], text));
+  const looks = { blocked: "bad", answering: "warn" };
+  cells.at(-1).className = (!draining && looks[one.state]) || "";
 }
 
 function new_row(key, { id, peer, local, via }, [host, port, server, server_port]) {
@@ -174,7 +198,8 @@ function take(state) {
   draw_rows("#open", state.connections, state.draining);
   draw_rows("#ended", state.ended, false);
   find(".rows").style.setProperty("--rows", 5 * Math.ceil(Math.max(1, state.connections.length) / 5));
-  write(find("#unlisted"), state.unlisted ? `and ${whole(state.unlisted)} older ones` : state.open ? "" : "nobody is connected");
+  const others = state.unlisted ? `and ${whole(state.unlisted)} others` : "";
+  write(find("#unlisted"), state.open ? others : "nobody is connected");
   draw_on([...state.connections, ...state.ended].find(({ id }) => String(id) === watched));
 }
 

@@ -27,10 +27,12 @@ const KEPT = 2000; // events, beyond which the older half is forgotten
 /** Return the px that a time takes: short times are told apart, long silences stay short. */
 const stretch = (seconds) => Math.min(64, 13 * Math.log10(1 + seconds * 1000));
 
+const above = (kind) => (FROM[kind] ? ROW : NOTES[kind] ? NOTE : BEND);
+
 /** Say an event in words, for who does not see it. */
 function told(event) {
   const { at, kind, bytes, text } = event;
-  const what = WORDS[kind] ?? BARS[kind] ?? NOTES[kind]?.(event) ?? kind;
+  const what = WORDS[kind] ?? BARS[kind] ?? NOTES[kind]?.(event) ?? (FROM[kind] ? "sends" : kind);
   const much = bytes == null ? "" : counted(bytes, "byte");
   return [`${at.toFixed(3)} s:`, FROM[kind], what, much, text].filter(Boolean).join(" ");
 }
@@ -51,14 +53,15 @@ class Drawing {
 
   constructor(width) {
     [this.left, this.right, this.middle] = [68, width - 60, width / 2 + 4];
-    this.svg = element("svg", { width, height: TAIL }, this.lives, this.activity, this.events, this.tail);
+    const layers = [this.lives, this.activity, this.events, this.tail];
+    this.svg = element("svg", { width, height: TAIL }, ...layers);
   }
 
   add(event) {
     const silence = event.at - (this.last?.at ?? event.at);
     const text = this.text(event);
     const top = this.y;
-    this.y += stretch(silence) + LINE * text.length + (FROM[event.kind] ? ROW : NOTES[event.kind] ? NOTE : BEND);
+    this.y += stretch(silence) + LINE * text.length + above(event.kind);
     this.lives.append(...this.down(top, this.y, silence, LINE * text.length + 12));
     for (const bar of this.bars.values()) this.lengthen(bar, this.y);
     const group = element("g", { role: "listitem", "data-kind": event.kind, "aria-label": told(event) });
