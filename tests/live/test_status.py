@@ -111,6 +111,21 @@ class StatusTests(ProcessTestCase):
                 daemon.wait_for(r"^127\.0\.0\.1:\d+ is in use by another program")
                 self.assertNotIn("Traceback", "".join(daemon.output))
 
+    def test_many_at_once(self) -> None:
+        daemon = self.watched()
+        for name, answer in (("Status", b"HTTP/1.1 200 OK\r\n"), ("Agent-check", b"up ready\n")):
+            daemon.process.send_signal(signal.SIGSTOP)
+            clients = [
+                self.enterContext(socket.create_connection(self.place(daemon, name), PATIENCE))
+                for _ in range(3 * MOST)
+            ]
+            if name == "Status":
+                for client in clients:
+                    client.sendall(VALID)
+            daemon.process.send_signal(signal.SIGCONT)
+            for client in clients:
+                self.assertEqual(client.recv(len(answer)), answer)
+
     def test_nonsense_has_no_effect_on_anybody(self) -> None:
         daemon = self.watched()
         chance = random.Random(14)

@@ -1,8 +1,16 @@
 """Few and short connections, for a port that serves others than the daemon's own clients."""
 
+import errno
+import os
 from typing import Any
 
-from twisted.internet.interfaces import IDelayedCall, IProtocolFactory, IReactorTime
+from twisted.internet import tcp
+from twisted.internet.interfaces import (
+    IDelayedCall,
+    IListeningPort,
+    IProtocolFactory,
+    IReactorTime,
+)
 from twisted.protocols.policies import ProtocolWrapper, WrappingFactory
 
 MOST = 16
@@ -13,6 +21,10 @@ DEADLINE = 10.0
 
 STAYING = 4
 """Connections besides, at a time, that may stay."""
+
+AT_ONCE = 4
+"""Connections that are accepted in one turn of the reactor. It takes three turns to accept one, to
+answer it, and to send that: by then, `MOST` newer ones must not have taken its place."""
 
 
 class BoundedProtocol(ProtocolWrapper):
@@ -75,3 +87,32 @@ class BoundedFactory(WrappingFactory):
         deadline = self._deadlines.pop(protocol, None)
         if deadline and deadline.active():
             deadline.cancel()
+
+
+class _FewAtOnce:
+    """A listening socket that accepts `AT_ONCE` connections in a turn of the reactor."""
+
+    def __init__(self, clock: IReactorTime, listening: Any) -> None:
+        self._clock = clock
+        self._listening = listening
+        self._accepted = 0
+
+    def accept(self) -> Any:
+        if self._accepted == AT_ONCE:
+            raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+        if not self._accepted:
+            self._clock.callLater(0, self._go_on)
+        self._accepted += 1
+        return self._listening.accept()
+
+    def _go_on(self) -> None:
+        self._accepted = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._listening, name)
+
+
+def accept_few_at_once(clock: IReactorTime, port: IListeningPort) -> None:
+    """Have a port accept `AT_ONCE` connections in a turn; uvloop's accept one in any case."""
+    if isinstance(port, tcp.Port) and type(port).doRead is tcp.Port.doRead:
+        port.socket = _FewAtOnce(clock, port.socket)

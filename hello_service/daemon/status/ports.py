@@ -15,7 +15,7 @@ from hello_service.daemon.listening import CannotListen, ListeningService
 from hello_service.daemon.protocol import DaemonFactory
 from hello_service.daemon.settings import Settings
 from hello_service.daemon.status.agent_check import AgentFactory
-from hello_service.daemon.status.bounded import BoundedFactory
+from hello_service.daemon.status.bounded import BoundedFactory, accept_few_at_once
 from hello_service.daemon.status.counters import Counters
 from hello_service.daemon.status.figures import Figures
 from hello_service.daemon.status.watch import Watch
@@ -71,7 +71,12 @@ class Watched:
     ) -> ListeningService:
         endpoint = server_endpoint(self.reactor, place)
         bounded = BoundedFactory(self.reactor, factory)
-        return ListeningService([(place, endpoint)], bounded, announce, failed=failed, page=page)
+
+        def listens(port: IListeningPort) -> None:
+            accept_few_at_once(self.reactor, port)
+            announce(port)
+
+        return ListeningService([(place, endpoint)], bounded, listens, failed=failed, page=page)
 
     def _pages(self) -> IProtocolFactory:
         from hello_service.daemon.status.events import Events

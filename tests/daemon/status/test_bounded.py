@@ -1,12 +1,22 @@
+import contextlib
+import socket
 from typing import Any
 
+from twisted.internet import tcp
 from twisted.internet.protocol import Protocol, ServerFactory
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
-from hello_service.daemon.status.bounded import DEADLINE, MOST, STAYING, BoundedFactory
+from hello_service.daemon.status.bounded import (
+    AT_ONCE,
+    DEADLINE,
+    MOST,
+    STAYING,
+    BoundedFactory,
+    accept_few_at_once,
+)
 
 
 class BoundedFactoryTests(SynchronousTestCase):
@@ -64,3 +74,43 @@ class BoundedFactoryTests(SynchronousTestCase):
         protocols[0].connectionLost(Failure(ConnectionError()))
         self.assertTrue(protocols[-1].stay())
         self.assertEqual(self.clock.getDelayedCalls(), [])
+
+
+class AcceptingTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.listening = self.enterContext(socket.create_server(("127.0.0.1", 0)))
+        self.listening.setblocking(False)
+
+    def accept(self, port: Any) -> int:
+        """Accept as many as there are, or as may be; return how many."""
+        accepted = 0
+        with contextlib.suppress(BlockingIOError):
+            while accepted <= AT_ONCE:
+                port.socket.accept()[0].close()
+                accepted += 1
+        return accepted
+
+    def test_few_in_a_turn(self) -> None:
+        port: Any = tcp.Port(0, ServerFactory())
+        port.socket = self.listening
+        accept_few_at_once(self.clock, port)
+        self.assertEqual(port.socket.getsockname(), self.listening.getsockname())
+        for _ in range(AT_ONCE + 1):
+            self.enterContext(socket.create_connection(self.listening.getsockname()))
+        self.assertEqual(self.accept(port), AT_ONCE)
+        self.assertEqual(self.accept(port), 0)
+        self.clock.advance(0)
+        self.assertEqual(self.accept(port), 1)
+        self.clock.advance(0)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_a_port_that_accepts_in_its_own_way(self) -> None:
+        class Port(tcp.Port):
+            def doRead(self) -> None:
+                """Accept one."""
+
+        port: Any = Port(0, ServerFactory())
+        port.socket = self.listening
+        accept_few_at_once(self.clock, port)
+        self.assertIs(port.socket, self.listening)
