@@ -77,7 +77,7 @@ class StatusTests(StatusTestCase):
         self.assertEqual(transport.value().count(b"HTTP/1.1"), 1)
 
     def test_a_body_is_thrown_away(self) -> None:
-        self.patch(tempfile, "tempdir", self.mktemp())  # where it would be kept is not there
+        self.patch(tempfile, "tempdir", "/nosuch")  # where it would be kept
         head = b"POST /healthz HTTP/1.1\r\nContent-Type: multipart/form-data; boundary=x\r\n"
         for rest in (
             b"Content-Length: 9\r\n\r\nMichael\r\n",
