@@ -29,8 +29,8 @@ REACTOR = os.environ.get("TEST_REACTOR")
 
 
 def on_reactor(command: tuple[str, ...]) -> tuple[str, ...]:
-    """Have a twistd run on C{REACTOR}."""
-    if REACTOR and command[0] == "twistd":
+    """Have a twistd run on C{REACTOR}, if the command names no reactor."""
+    if REACTOR and command[0] == "twistd" and "--reactor" not in " ".join(command):
         return ("twistd", f"--reactor={REACTOR}", *command[1:])
     return command
 
