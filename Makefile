@@ -43,9 +43,10 @@ bench-fetch: .venv/bench.stamp
 	$(BIN)/pip install --quiet --editable '.[progress,tls]'
 	touch $@
 
-.venv/test.stamp: .venv/run.stamp
+# It holds what is needed to run, too.
+.venv/test.stamp: .venv/bin/pip setup.cfg pyproject.toml
 	$(BIN)/pip install --quiet --editable '.[test]'
-	touch $@
+	touch .venv/run.stamp $@
 
 .venv/bench.stamp: .venv/run.stamp
 	$(BIN)/pip install --quiet --editable '.[bench]'
