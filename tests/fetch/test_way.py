@@ -1,16 +1,25 @@
 """Tests of L{hello_service.fetch.way}, as the agent goes it."""
 
-from typing import Any
+from typing import Any, cast
 
+from cryptography.x509 import DNSName
 from twisted.internet.address import UNIXAddress
+from twisted.internet.endpoints import TCP4ServerEndpoint
 from twisted.internet.interfaces import IAddress
+from twisted.internet.protocol import Factory
 from twisted.internet.testing import StringTransport
+from twisted.protocols.haproxy import proxyEndpoint
+from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.trial.unittest import SynchronousTestCase
 
-from hello_service.fetch.proxy_header import version_1
+from hello_service.fetch.proxy_header import version_1, version_2
+from hello_service.fetch.response import RawResponse
 from hello_service.fetch.way import Way
+from tests.fetch.https import HTTPSTestCase
 from tests.fetch.test_exchange import CLOSED, Log
 from tests.fetching import LOCAL, FetchTestCase
+from tests.processes import trial_on_uvloop
+from tests.tls_servers import Answering, Certified, Recording
 
 REQUEST = b"GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"
 
@@ -87,3 +96,34 @@ class WayTests(FetchTestCase):
             raise KeyError(host)
 
         self.failureResultOf(self.request(way_to=nowhere), KeyError)
+
+
+class BelowTLSTests(HTTPSTestCase):
+    """A header before TLS, read by Twisted."""
+
+    async def test_opening(self) -> None:
+        """The header goes out in the clear, and the handshake follows it."""
+        peers: list[IAddress] = []
+
+        class Noting(Answering):
+            def connectionMade(self) -> None:
+                peers.append(self.transport.getPeer())  # type: ignore[union-attr]
+
+        creator = Certified(self.issue(DNSName("a.example")), lambda context: None)
+        factory = Recording(Factory.forProtocol(Noting))
+        listening = proxyEndpoint(TCP4ServerEndpoint(self.reactor, 0, interface="127.0.0.1"))
+        port = await listening.listen(TLSMemoryBIOFactory(creator, False, factory))
+        self.addCleanup(port.stopListening)
+        for write in (version_1, version_2):
+            agent = self.agent(way_to=lambda host, at, write=write: Way(host, at, opening=write))
+            uri = f"https://a.example:{port.getHost().port}/".encode()
+            response = cast(RawResponse, await agent.request(b"GET", uri))
+            await factory.ended.get()
+            await self.lost.queue.get()
+            self.assertEqual(response.code, 204)
+            self.assertEqual(peers.pop(), response.wire.local)
+
+    def test_on_uvloop(self) -> None:
+        """The same on the reactor of uvloop."""
+        done = trial_on_uvloop(f"{__name__}.BelowTLSTests.test_opening")
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
