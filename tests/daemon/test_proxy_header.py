@@ -197,11 +197,12 @@ class HeaderReaderTests(SynchronousTestCase):
 
     # What nobody thought of
 
+    @settings(deadline=None)
     @given(st.lists(st.binary(max_size=40)))
     def test_any_bytes_are_a_header_or_bad(self, pieces: list[bytes]) -> None:
         read(pieces)
 
-    @settings(max_examples=300)
+    @settings(max_examples=300, deadline=None)
     @given(st.data())
     def test_a_header_with_a_fault_is_only_taken_if_it_is_one(self, data: st.DataObject) -> None:
         whole = data.draw(
