@@ -1,6 +1,5 @@
 """A real systemd for tests, in namespaces of its own over what is installed on this machine."""
 
-import ctypes
 import os
 import re
 import shutil
@@ -11,7 +10,6 @@ import sys
 import sysconfig
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -19,12 +17,12 @@ from tempfile import TemporaryDirectory
 from twisted.trial.unittest import SkipTest
 
 import hello_service
+from tests.namespaces import Network
 from tests.processes import PATIENCE, program, run
 
 CHECKOUT = Path(hello_service.__file__).parent.parent
 UNITS = CHECKOUT / "deploy" / "systemd"
 
-_CLONE_NEWNET = 0x40000000
 _CREDENTIALS = struct.Struct("3i")
 
 
@@ -46,22 +44,12 @@ class Booted:
     """What can be done with a systemd that runs.
 
     @param leader: the process id, out here, of its first process.
-    @param within: one thread, whose network will be the systemd's; so will be that of a socket
-        made by it, wherever it is used.
+    @param network: its network.
     """
 
-    def __init__(self, leader: int, within: ThreadPoolExecutor) -> None:
-        self._leader = leader
+    def __init__(self, leader: int, network: Network) -> None:
         self._nsenter = ("nsenter", "--all", f"--target={leader}")
-        self._within = within
-        within.submit(self._enter).result()
-
-    def _enter(self) -> None:
-        # Python 3.12 has os.setns.
-        with open(f"/proc/{self._leader}/ns/net") as namespace:
-            libc = ctypes.CDLL(None, use_errno=True)
-            if libc.setns(namespace.fileno(), _CLONE_NEWNET):
-                raise OSError(ctypes.get_errno(), "setns")
+        self._network = network
 
     def run(self, *command: str) -> subprocess.CompletedProcess[str]:
         """Run a command in there to its end."""
@@ -106,12 +94,11 @@ class Booted:
 
     def connect(self, port: int = 9999) -> socket.socket:
         """Connect to a port on its loopback interface."""
-        address = ("127.0.0.1", port)
-        return self._within.submit(socket.create_connection, address, PATIENCE).result()
+        return self._network.connect(port)
 
     def listen(self, port: int) -> socket.socket:
         """Listen on a port of its loopback interface."""
-        return self._within.submit(socket.create_server, ("127.0.0.1", port)).result()
+        return self._network.listen(port)
 
 
 @contextmanager
@@ -152,7 +139,7 @@ def booted(*shipped: str, **drop_ins: str) -> Iterator[Booted]:
             while b"READY=1" not in told:
                 told, control, _, _ = notify.recvmsg(4096, socket.CMSG_SPACE(_CREDENTIALS.size))
             leader, _, _ = _CREDENTIALS.unpack(control[0][2])
-            with ThreadPoolExecutor(1) as within:
-                yield Booted(leader, within)
+            with Network(leader) as network:
+                yield Booted(leader, network)
         finally:
             script.communicate(timeout=PATIENCE)
