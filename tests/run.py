@@ -15,8 +15,9 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import NamedTuple
 
-# pytest leaves these two to trial: they take the longest, whatever the reactor.
-PACKAGE, TWISTED_SUITE = "tests/live/test_package.py", "tests/uvloop_reactor/test_twisted_suite.py"
+# pytest leaves these to trial: they take the longest, whatever the reactor.
+PACKAGE, CONTAINER = "tests/live/test_package.py", "tests/live/test_container.py"
+TWISTED_SUITE = "tests/uvloop_reactor/test_twisted_suite.py"
 PYTEST = ("-m", "pytest", "-p", "no:twisted", "--quiet")
 
 
@@ -40,7 +41,10 @@ STEPS = (
     ),
     python("-m", "coverage", "combine", "--quiet"),
     python("-m", "coverage", "report"),
-    python(*PYTEST, "--numprocesses=4", f"--ignore={PACKAGE}", "tests/live"),
+    python(
+        *(*PYTEST, "--numprocesses=4", f"--ignore={PACKAGE}", f"--ignore={CONTAINER}"),
+        "tests/live",
+    ),
     python(
         *("-W", "error::ResourceWarning", "-m", "twisted.trial", "--jobs=4", "tests"),
         TEST_REACTOR="uvloop",
