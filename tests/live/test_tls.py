@@ -8,6 +8,7 @@ import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from tests.certificates import Authority, Issued, dns
@@ -83,6 +84,17 @@ class ClientTests(TLSTestCase):
             self.assertIn("alert protocol version", talked.stderr)
             self.assertNotIn("Welcome!", talked.stdout)
         daemon.wait_for("TLS handshakes failed: 1, the last for this reason: unsupported protocol")
+
+    def test_ciphers_whose_past_can_be_read_later_are_refused(self) -> None:
+        key = rsa.generate_private_key(65537, 2048)  # with which a client could encrypt a secret
+        self.file("server.pem", self.authority.issue(dns("localhost"), key=key).pem)
+        port = self.tls_daemon().port()
+        for weak in ("kRSA", "aNULL", "eNULL", "SHA1"):
+            talked = self.s_client(port, "-tls1_2", "-cipher", f"{weak}:@SECLEVEL=0")
+            self.assertIn("alert handshake failure", talked.stderr)
+        talked = self.s_client(port, "-tls1_2", "-cipher", "ALL:@SECLEVEL=0", "-comp")
+        self.assertIn("Cipher is ECDHE-RSA-", talked.stdout)
+        self.assertIn("Compression: NONE", talked.stdout)
 
     def test_hello_client(self) -> None:
         port = self.tls_daemon().port()
