@@ -83,7 +83,7 @@ class TraceTests(SynchronousTestCase):
     def traced(self, *pieces: bytes, shown: int = 20) -> str:
         """Return what is shown of pieces that come over one connection."""
         stream = StringIO()
-        trace = Trace(stream, shown)
+        trace = Trace(stream, shown, lambda: 0.0)  # no time looks like a byte
         trace.connected(LOCAL, V4)
         for piece in pieces:
             trace.received(piece)
@@ -110,7 +110,7 @@ class TraceTests(SynchronousTestCase):
     def test_next_connection(self) -> None:
         """A redirect's next answer is shown like the first."""
         stream = StringIO()
-        trace = Trace(stream, 1)
+        trace = Trace(stream, 1, lambda: 0.0)
         for _ in range(2):
             trace.connected(LOCAL, V4)
             trace.received(b"h\r\n\r\nbb")
