@@ -7,6 +7,7 @@ from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionDone, ConnectionLost
 from twisted.internet.interfaces import (
+    IConsumer,
     IHostResolution,
     IResolutionReceiver,
     IStreamClientEndpoint,
@@ -17,7 +18,7 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.client import URI
 from twisted.web.http_headers import Headers
-from twisted.web.iweb import IAgentEndpointFactory, IResponse
+from twisted.web.iweb import UNKNOWN_LENGTH, IAgentEndpointFactory, IBodyProducer, IResponse
 from zope.interface import implementer
 
 from hello_service.fetch import RawAgent, Settings
@@ -70,6 +71,32 @@ class Endpoints:
     def endpointForURI(self, uri: URI) -> IStreamClientEndpoint:
         self.uris.append(uri)
         return self.endpoint
+
+
+@implementer(IBodyProducer)
+class Producer:
+    """Writes what the test says; knows what it was told."""
+
+    consumer: Any
+
+    def __init__(self, length: Any = UNKNOWN_LENGTH) -> None:
+        self.length = length
+        self.done: Deferred[None] = Deferred()
+        self.told: list[str] = []
+
+    def startProducing(self, consumer: IConsumer) -> Deferred[None]:
+        self.told.append("start")
+        self.consumer = consumer
+        return self.done
+
+    def pauseProducing(self) -> None:
+        self.told.append("pause")
+
+    def resumeProducing(self) -> None:
+        self.told.append("resume")
+
+    def stopProducing(self) -> None:
+        self.told.append("stop")
 
 
 class Body(Protocol):

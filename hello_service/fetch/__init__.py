@@ -1,8 +1,8 @@
 """The fetcher: an HTTP agent over a raw TCP connection, which keeps what was on the wire.
 
 L{RawAgent} goes wherever Twisted's C{Agent} goes. C{request.py} writes a request, C{exchange.py}
-sends it over the connection that C{happy_eyeballs.py} makes, the way that C{way.py} describes, and
-C{tls.py} secures; C{reader.py} reads the answer, and C{response.py} delivers it. C{wire.py} keeps
+sends it over the connection that C{happy_eyeballs.py} makes and C{tls.py} secures, C{sending.py}
+its body after it, C{reader.py} reads the answer, and C{response.py} delivers it. C{wire.py} keeps
 the bytes of both, with their times; C{errors.py} has an exception for each thing that can go wrong.
 
 Open C{agent.py} first. Nothing here knows of the commands or of the hello language.

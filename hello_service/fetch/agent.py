@@ -19,7 +19,8 @@ from hello_service.fetch.exchange import Exchange, Settings
 from hello_service.fetch.headers import header_pairs
 from hello_service.fetch.request import InvalidRequest, Place, parse_url, request_bytes
 from hello_service.fetch.response import ClientRequest
-from hello_service.fetch.tls import Handshake, tls_host
+from hello_service.fetch.sending import Sending
+from hello_service.fetch.tls import Handshake, OwnHandshake, tls_host
 from hello_service.fetch.wire import Times, Wire
 
 
@@ -29,7 +30,9 @@ class RawAgent:
 
     A request that gets no response fails with L{InvalidRequest} if it cannot be sent; with
     Twisted's own error if no connection can be made; else with a L{ResponseError}, which is a
-    C{ResponseFailed} of Twisted's as well, and whose C{wire} has what had come.
+    C{ResponseFailed} of Twisted's as well, and whose C{wire} has what had come. While a body is
+    sent it is a C{RequestTransmissionFailed} instead, and a L{BodyFailed}, which is a
+    C{RequestGenerationFailed}, if the body's producer is to blame.
     """
 
     def __init__(
@@ -59,24 +62,24 @@ class RawAgent:
         headers: Headers | None = None,
         bodyProducer: IBodyProducer | None = None,
     ) -> Deferred[IResponse]:
-        """Send C{Host}, C{Connection: close} and the caller's headers; see L{IAgent}.
+        """Send C{Host}, C{Connection: close}, the caller's headers and body; see L{IAgent}.
 
-        A request that could be read in two ways is not sent, nor is one with a body.
+        A request that could be read in two ways is not sent.
         """
         try:
-            if bodyProducer is not None:
-                raise InvalidRequest("a request with a body cannot be sent: leave bodyProducer out")
+            body = None if bodyProducer is None else Sending(bodyProducer)
             for what, value in (("method", method), ("URI", uri)):
                 if not isinstance(value, bytes):
                     raise InvalidRequest(_not_bytes(what, value))
             place = parse_url(_text(uri))
-            sent = request_bytes(place, method, tuple(header_pairs(headers)))
+            sent = request_bytes(place, method, tuple(header_pairs(headers)), body and body.header)
             exchange = Exchange(
                 self._reactor,
                 self._settings,
                 ClientRequest(method, uri, Headers() if headers is None else headers),
                 Wire(sent, Times(self._settings.monotonic())),
                 self._tls(place),
+                body,
             )
             if self._endpoint_factory:
                 exchange.start_by(self._endpoint_factory.endpointForURI(_twisted_uri(place)))

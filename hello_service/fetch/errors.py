@@ -64,10 +64,11 @@ class BodyTooLarge(LimitExceeded):
 
 
 class Unfinished(ResponseError):
-    """The response ended, or was ended, before it was whole.
+    """The exchange ended, or was ended, before the response was whole.
 
-    @ivar received: bytes that came of the body, or of the head if that is not whole.
-    @ivar expected: bytes of the body that the head announced, or C{None}.
+    @ivar received: bytes that came of the body, or of the head if that is not whole; if it ended
+        while we sent a body, bytes that went out of that.
+    @ivar expected: bytes of the body that its head announced, or C{None}.
     """
 
     def __init__(self, what: str, part: str, received: int, expected: int | None) -> None:
@@ -106,8 +107,10 @@ class Stalled(Unfinished):
     @ivar seconds: how long the agent waited.
     """
 
+    _what = "nothing came for {:g} seconds"
+
     def __init__(self, seconds: float, part: str, received: int, expected: int | None) -> None:
-        super().__init__(f"nothing came for {seconds:g} seconds", part, received, expected)
+        super().__init__(self._what.format(seconds), part, received, expected)
         self.seconds = seconds
 
 
@@ -136,6 +139,44 @@ class ConnectTimeout(ResponseError, TimeoutError):
         return str(self.args[0])
 
 
+class NotTaken(Stalled):
+    """The peer takes no more of the body that we send."""
+
+    _what = "the server took nothing for {:g} seconds"
+
+
+class BodyFailed(ResponseError):
+    """The body to send is not what its producer announced, or broke off; all of it never went out.
+
+    @ivar reason: what the producer failed with, C{None} if it wrote too much or too little.
+    """
+
+    reason: Failure | None = None
+
+    @classmethod
+    def too_long(cls, length: int) -> "BodyFailed":
+        """Say that more than C{length} bytes were written."""
+        return cls(
+            f"the body to send has more than the {length} bytes that its producer announced:"
+            " correct the producer's length"
+        )
+
+    @classmethod
+    def too_short(cls, sent: int, length: int | None) -> "BodyFailed":
+        """Say that only C{sent} of C{length} bytes were written."""
+        return cls(
+            f"the body to send ended after {sent} of the {length} bytes that its producer"
+            " announced: correct the producer's length"
+        )
+
+    @classmethod
+    def broken(cls, sent: int, reason: Failure) -> "BodyFailed":
+        """Say that its producer failed after C{sent} bytes."""
+        error = cls(f"the body to send broke off after {sent} bytes: its producer failed")
+        error.reason, error.__cause__ = reason, reason.value
+        return error
+
+
 class Abandoned(ResponseError):
     """The consumer of the body gave it up."""
 
@@ -147,25 +188,35 @@ class TLSFailed(ResponseError):
     """There is no TLS with the host: the message says why, and what to do next."""
 
 
-def as_agent_fails(error: ResponseError, heard: bool) -> ResponseError:
+def as_agent_fails(error: ResponseError, heard: bool, sending: bool) -> ResponseError:
     """Make an error of a request one that code written for Twisted's C{Agent} catches, too.
 
     @param heard: whether a byte of the response came.
-    @return: a copy that is C{ResponseFailed}, or C{ResponseNeverReceived} if none came, as well;
-        its C{reasons} are the error. A L{ConnectTimeout} is what C{Agent} fails with already.
+    @param sending: whether the request's body was still on its way.
+    @return: a copy that is C{ResponseFailed}, C{ResponseNeverReceived} if no byte came,
+        C{RequestTransmissionFailed} if the body was cut, or C{RequestGenerationFailed} if its
+        producer is to blame, as well; its C{reasons} are the error, or what the producer failed
+        with. A L{ConnectTimeout} is what C{Agent} fails with already.
     """
     if isinstance(error, ConnectTimeout):
         return error
-    kind = _both(type(error), heard)  # type: ignore[arg-type]  # a class can be hashed
+    reason = error.reason if isinstance(error, BodyFailed) else None
+    kind = _both(type(error), heard, sending)  # type: ignore[arg-type]  # a class can be hashed
     both = cast(Any, kind.__new__(kind, *error.args))
-    vars(both).update(vars(error), reasons=[Failure(error)], response=None)
+    vars(both).update(vars(error), reasons=[reason or Failure(error)], response=None)
     return cast(ResponseError, both)
 
 
 @cache
-def _both(ours: type[ResponseError], heard: bool) -> type[ResponseError]:
+def _both(ours: type[ResponseError], heard: bool, sending: bool) -> type[ResponseError]:
     # To import these takes 20 ms, which a fetch that succeeds does not need.
-    from twisted.web.client import ResponseFailed, ResponseNeverReceived
+    from twisted.web import client
 
-    theirs = ResponseFailed if heard else ResponseNeverReceived
+    theirs: type[Exception] = client.ResponseNeverReceived
+    if issubclass(ours, BodyFailed):
+        theirs = client.RequestGenerationFailed
+    elif sending and issubclass(ours, Unfinished | TLSFailed):
+        theirs = client.RequestTransmissionFailed
+    elif heard:
+        theirs = client.ResponseFailed
     return type(ours.__name__, (ours, theirs), {"__module__": ours.__module__})

@@ -23,7 +23,9 @@ from zope.interface import implementer
 
 from hello_service.fetch.errors import (
     Abandoned,
+    BodyFailed,
     ConnectTimeout,
+    NotTaken,
     OutOfTime,
     ResponseError,
     Stalled,
@@ -33,8 +35,8 @@ from hello_service.fetch.errors import (
 from hello_service.fetch.happy_eyeballs import Race
 from hello_service.fetch.reader import ResponseReader
 from hello_service.fetch.response import ClientRequest, RawResponse
-from hello_service.fetch.tls import Handshake, HandshakeWith, OwnHandshake
-from hello_service.fetch.way import Way
+from hello_service.fetch.sending import Sending
+from hello_service.fetch.tls import Handshake
 from hello_service.fetch.wire import Observer, Wire
 
 READ_SIZE = 256 * 1024
@@ -53,7 +55,8 @@ class Settings:
     @ivar connect_timeout: from the request to the connection, which includes resolving the name
         and every attempt.
     @ivar read_timeout: between two reads, and until somebody asks for the body; the time in which
-        the consumer of the body pauses does not count.
+        the consumer of the body pauses does not count. While a body is sent, the time that the
+        peer has to take some of it; what the kernel still holds may take it twice that.
     @ivar timeout: for the whole exchange.
     @ivar max_size: the most bytes that a body may have.
     @ivar family: the only address family to use, C{AF_INET} or C{AF_INET6}.
@@ -90,9 +93,11 @@ class Exchange(Protocol):
         request: ClientRequest,
         wire: Wire,
         tls: Handshake | None,
+        body: Sending | None,
     ) -> None:
         """
         @param tls: the handshake that must succeed before anything is sent, for https.
+        @param body: what is sent after the request's head.
         """
         self.answer: Deferred[IResponse] = Deferred(lambda _: self._close(abort=True))
         self._reactor = reactor
@@ -100,7 +105,7 @@ class Exchange(Protocol):
         self._request = request
         self._wire = wire
         self._tls = tls
-        self._opening: Callable[[IAddress, IAddress], bytes] | None = None
+        self._body = body
         self._reader = ResponseReader(request.method, settings.max_size, settings.keep_framing)
         self._response: RawResponse | None = None
         self._connecting: Race | Deferred[IProtocol] | None = None
@@ -202,8 +207,8 @@ class Exchange(Protocol):
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         self._connected = False
         self._stop_timer()
-        if self._wire.times.secured is None:
-            self._tell_negotiated()
+        if self._body:
+            self._body.stop()
         self._settings.observer.lost(reason)
         if self._abandoned:
             self._end(Abandoned())
@@ -215,6 +220,8 @@ class Exchange(Protocol):
         if error is None:
             self._reader.end(reason.check(ConnectionDone) is not None)
             error = self._reader.error
+            if error and self._cut_body:
+                error = type(error)(*self._position)
         self._finish(error)
 
     def pause(self) -> None:
@@ -254,6 +261,14 @@ class Exchange(Protocol):
         self._sent = True
         self.transport.write(self._wire.request)
         self._settings.observer.sent(self._wire.request)
+        if self._body:
+            self._body.start(
+                self.transport,
+                self._wire,
+                self._settings.observer,
+                self._body_flows,
+                self._body_sent,
+            )
 
     def _begin_response(self) -> RawResponse:
         reader, wire = self._reader, self._wire
@@ -263,12 +278,33 @@ class Exchange(Protocol):
         if not reader.finished:
             self.transport.bufferSize = READ_SIZE  # type: ignore[attr-defined]
         self._response = RawResponse(reader.head, reader.length, self._request, wire, self)
+        if self._body and reader.head.status >= 400:  # RFC 9112, section 9.5
+            self._body.stop()
         return self._response
 
-    def _finish(self, error: ResponseError | None) -> None:
-        if not self._over:
+    def _body_flows(self) -> None:
+        self._heard = self._reactor.seconds()
+
+    def _body_sent(self, error: BodyFailed | None) -> None:
+        self._heard = self._reactor.seconds()
+        if self._over:
             self._close(abort=error is not None)
-            self._end(error)
+        elif error:
+            self._finish(error)
+
+    @property
+    def _cut_body(self) -> bool:
+        """Whether a body is not all sent, and no response makes up for it."""
+        return self._sent and self._body is not None and not (self._body.whole or self._response)
+
+    def _finish(self, error: ResponseError | None) -> None:
+        if self._over:
+            return
+        if error or not (self._body and self._body.under_way):
+            self._close(abort=error is not None)
+        else:  # who answers early may still want the rest (RFC 9110, section 7.5)
+            self._over = True
+        self._end(error)
 
     def _end(self, error: ResponseError | None) -> None:
         """Tell whoever waits that this is the end."""
@@ -283,11 +319,13 @@ class Exchange(Protocol):
             self._response.body_ended(error)
         else:
             heard = wire.times.first_byte is not None
-            self.answer.errback(as_agent_fails(cast(ResponseError, error), heard))
+            self.answer.errback(as_agent_fails(cast(ResponseError, error), heard, self._cut_body))
 
     def _close(self, *, abort: bool) -> None:
         self._over = True
         self._stop_timer()
+        if self._body:
+            self._body.stop()
         if self._connecting:
             self._connecting.cancel()
         if self._connected:
@@ -328,7 +366,16 @@ class Exchange(Protocol):
     def _position(self) -> tuple[str, int, int | None]:
         if self._connected and not self._sent:
             return "during the TLS handshake", 0, None
+        if self._body and self._cut_body and not self._reader.partial_head:
+            return "while the body was sent", self._wire.sent, self._body.length
         return self._reader.position
+
+    @property
+    def _ours_to_move(self) -> bool:
+        """Whether the peer waits for us: for the consumer of its body, or the producer of ours."""
+        if self._paused and self._response and self._response.wanted:
+            return True
+        return self._body is not None and self._body.under_way and not self._body.paused
 
     def _arm(self) -> None:
         """Set the one timer to the first limit; what is read later only moves that further off."""
@@ -349,16 +396,19 @@ class Exchange(Protocol):
         """
         settings, position = self._settings, self._position
         now = self._reactor.seconds()
-        if self._paused and self._response and self._response.wanted:
+        if self._ours_to_move or (self._body and self._body.draining()):
             self._heard = now
         due = self._due()
         if due is None or due > now:
             self._arm()
         elif turns:
             self._timer = self._reactor.callLater(0, self._tick, turns - 1)
+        elif self._over:
+            self._close(abort=True)
         elif settings.timeout is not None and now >= self._started + settings.timeout:
             self._finish(OutOfTime(settings.timeout, *position))
         elif self._connected:
-            self._finish(Stalled(settings.read_timeout or 0, *position))
+            stalled = NotTaken if self._cut_body else Stalled
+            self._finish(stalled(settings.read_timeout or 0, *position))
         else:
             self._finish(ConnectTimeout(settings.connect_timeout or 0))

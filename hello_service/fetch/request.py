@@ -21,6 +21,7 @@ _AUTHORITY = re.compile(
 _NAME = re.compile(r"(?=.{1,254}\Z)[A-Za-z0-9_-]{1,63}(?:\.[A-Za-z0-9_-]{1,63})*\.?")
 _CONTROL = re.compile(r"[\x00-\x20\x7f]")
 _VALUE = re.compile(rb"[\t\x20-\x7e\x80-\xff]*")
+_FRAMING = (b"content-length", b"transfer-encoding")
 _WITH_LENGTH = (b"POST", b"PUT", b"PATCH")
 
 
@@ -126,24 +127,31 @@ def _address(literal: str) -> str:
 
 
 @lru_cache
-def request_bytes(place: Place, method: bytes, headers: tuple[tuple[bytes, bytes], ...]) -> bytes:
+def request_bytes(
+    place: Place,
+    method: bytes,
+    headers: tuple[tuple[bytes, bytes], ...],
+    framing: tuple[bytes, bytes] | None = None,
+) -> bytes:
     """Write the request: C{Host}, C{Connection: close}, then the headers in their order and case.
 
     The caller's own Host takes the place of ours: the first line of the head (RFC 9110, section
     7.2). Of another default the caller's own replaces ours, where it stands in the headers.
 
-    @raises InvalidRequest: if the method or a header cannot stand on the wire, or announces a
-        body, which is never sent.
+    @param framing: the header that announces a body, C{None} for a request without one.
+    @raises InvalidRequest: if the method or a header cannot stand on the wire, or announces
+        another body than that.
     """
     if not TOKEN.fullmatch(method):
         raise InvalidRequest(f"{method!r} is not a method: write one like GET")
     if method == b"CONNECT":
         raise InvalidRequest("CONNECT opens a tunnel and fetches nothing: use another method")
     defaults = {b"connection": (b"Connection", b"close")}
-    if method in _WITH_LENGTH:  # RFC 9110, section 8.6
-        defaults[b"content-length"] = (b"Content-Length", b"0")
+    announced = framing or (b"Content-Length", b"0")
+    if framing or method in _WITH_LENGTH:  # RFC 9110, section 8.6
+        defaults[announced[0].lower()] = announced
     names = [name.lower() for name, _ in headers]
-    for single in (b"host", b"content-length"):  # RFC 9112, section 3.2
+    for single in (b"host", *_FRAMING):  # RFC 9112, section 3.2
         if names.count(single) > 1:
             raise InvalidRequest(f"there are two {single.decode()} headers: leave one out")
     for name, value in headers:
@@ -152,8 +160,9 @@ def request_bytes(place: Place, method: bytes, headers: tuple[tuple[bytes, bytes
             raise InvalidRequest(f"{name!r} is not a header name: letters, digits and -")
         if not _VALUE.fullmatch(value):
             raise InvalidRequest(f"the value of {name.decode()} contains a control character")
-        if lowered == b"transfer-encoding" or (lowered == b"content-length" and value != b"0"):
-            raise InvalidRequest(f"{name.decode()} announces a body, and none can be sent")
+        if lowered in _FRAMING and (lowered, value) != (announced[0].lower(), announced[1]):
+            what = "another body than is sent" if framing else "a body, and none is sent"
+            raise InvalidRequest(f"{name.decode()} announces {what}: leave it out")
         defaults.pop(lowered, None)
     hosts = [header for header in headers if header[0].lower() == b"host"]
     others = [header for header in headers if header not in hosts]

@@ -37,7 +37,8 @@ class Times:
 class Wire:
     """What was on the wire, as far as it has come.
 
-    @ivar request: the request as sent.
+    @ivar request: the request as sent; of its body the first 64 KiB, chunk sizes included.
+    @ivar sent: number of bytes of its body that were sent, without the framing of chunks.
     @ivar times: when things happened.
     @ivar local: our end's address, once connected.
     @ivar peer: the other end's.
@@ -55,6 +56,7 @@ class Wire:
 
     request: bytes
     times: Times
+    sent: int = 0
     local: IAddress | None = None
     peer: IAddress | None = None
     interim: Sequence[bytes] = field(default_factory=tuple)

@@ -29,7 +29,7 @@ from twisted.web.client import (
     readBody,
 )
 from twisted.web.http_headers import Headers
-from twisted.web.iweb import IAgent, IResponse
+from twisted.web.iweb import UNKNOWN_LENGTH, IAgent, IResponse
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET, Request, Site
 from zope.interface import implementer
@@ -38,6 +38,7 @@ from zope.interface.verify import verifyObject
 from hello_service.fetch import Ending, InvalidRequest, RawAgent, WireHeaders
 from hello_service.fetch.errors import Abandoned
 from hello_service.fetch.response import RawResponse
+from tests.fetch.test_sending import AtOnce
 from tests.fetching import LOCAL, V4, Body, Endpoints, FetchTestCase
 
 
@@ -60,12 +61,6 @@ class AgentTests(FetchTestCase):
         ):
             self.failureResultOf(self.request(method, uri, headers), InvalidRequest)
         self.assertEqual((self.reactor.tcpClients, self.resolver.asked), ([], []))
-
-    def test_body(self) -> None:
-        """A body to send is refused."""
-        answer = self.agent().request(b"POST", b"http://h/", None, cast(Any, object()))
-        error = self.failureResultOf(answer, InvalidRequest).value
-        self.assertIn("bodyProducer", str(error))
 
     def test_text(self) -> None:
         """Text where bytes have to be is told to be bytes."""
@@ -250,6 +245,8 @@ class Page(Resource):
     def render_GET(self, request: Request) -> Any:
         return self._render(request)
 
+    render_POST = render_GET
+
 
 class SiteTestCase(SynchronousTestCase):
     """The real C{Site}, in memory."""
@@ -259,6 +256,7 @@ class SiteTestCase(SynchronousTestCase):
         self.completer = ConnectionCompleter(self.reactor)
         self.root = Resource()
         self.requests: list[Request] = []
+        self.bodies: list[tuple[bytes, bytes]] = []
         self.pumps: list[IOPump] = []
         self.site = Site(self.root, reactor=self.reactor)
         self.agent = RawAgent(self.reactor)
@@ -266,6 +264,7 @@ class SiteTestCase(SynchronousTestCase):
     def page(self, name: bytes, render: Any) -> None:
         def answer(request: Request) -> Any:
             self.requests.append(request)
+            self.bodies.append((request.method, cast(Any, request).content.read()))
             return render(request)
 
         self.root.putChild(name, Page(answer))
@@ -277,9 +276,9 @@ class SiteTestCase(SynchronousTestCase):
             self.pumps.append(pump)
             pump.flush()
 
-    def get(self, agent: Any, uri: bytes, **kwargs: Any) -> Any:
+    def get(self, agent: Any, uri: bytes, method: bytes = b"GET", **kwargs: Any) -> Any:
         """Return the response to a request."""
-        answer: Deferred[IResponse] = agent.request(b"GET", uri, **kwargs)
+        answer: Deferred[IResponse] = agent.request(method, uri, **kwargs)
         self.serve()
         return self.successResultOf(answer)
 
@@ -392,6 +391,49 @@ class CompositionTests(SiteTestCase):
         for _ in range(2):
             self.body(self.get(agent, b"http://127.0.0.1/a"))
         self.assertEqual(self.requests[1].getCookie(b"a"), b"b")
+
+    def post(self, agent: Any, uri: bytes) -> Any:
+        """Return the response to a request with a body."""
+        body = AtOnce(UNKNOWN_LENGTH, b"hel", b"lo")
+        return self.get(agent, uri, b"POST", bodyProducer=body)
+
+    def test_body_redirected(self) -> None:
+        """A body goes where the first request goes; redirects that ask for it again fail."""
+        self.page(b"b", lambda request: b"hello")
+        for code in (302, 307):
+            self.redirect(b"a", b"/b", code)
+            agent = RedirectAgent(self.agent)
+            answer = agent.request(b"POST", b"http://127.0.0.1/a", None, AtOnce(2, b"hi"))
+            self.serve()
+            error: Any = self.failureResultOf(answer, ResponseFailed).value
+            self.assertEqual(error.response.code, code)
+        self.redirect(b"a", b"/b", 303)
+        for kind in (RedirectAgent, BrowserLikeRedirectAgent):
+            response = self.post(kind(self.agent), b"http://127.0.0.1/a")
+            self.assertEqual(self.body(response), b"hello")
+        hi, hello = (b"POST", b"hi"), (b"POST", b"hello")
+        self.assertEqual(self.bodies, [hi, hi, hello, (b"GET", b""), hello, (b"GET", b"")])
+
+    def test_body_and_gzip(self) -> None:
+        """C{ContentDecoderAgent} lets a body pass."""
+        self.gzipped()
+        agent = ContentDecoderAgent(self.agent, [(b"gzip", GzipDecoder)])
+        self.assertEqual(self.body(self.post(agent, b"http://127.0.0.1/a")), b"hello " * 1000)
+        self.assertEqual(self.bodies, [(b"POST", b"hello")])
+
+    def test_body_and_cookies(self) -> None:
+        """So does C{CookieAgent}."""
+
+        def render(request: Request) -> bytes:
+            request.addCookie(b"a", b"b")
+            return b"hello"
+
+        self.page(b"a", render)
+        agent = CookieAgent(self.agent, CookieJar())
+        for _ in range(2):
+            self.body(self.post(agent, b"http://127.0.0.1/a"))
+        self.assertEqual(self.requests[1].getCookie(b"a"), b"b")
+        self.assertEqual(self.bodies, [(b"POST", b"hello")] * 2)
 
     def test_treq(self) -> None:
         """treq's client works on it: redirects, cookies, gzip and text."""

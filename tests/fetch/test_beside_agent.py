@@ -1,7 +1,7 @@
 """What code written for Twisted's C{Agent} meets, there and with L{RawAgent}."""
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, cast
 
 from twisted.internet.defer import CancelledError, Deferred, TimeoutError
 from twisted.internet.endpoints import TCP4ClientEndpoint
@@ -13,11 +13,13 @@ from twisted.trial.unittest import SynchronousTestCase
 from twisted.web.client import (
     Agent,
     PartialDownloadError,
+    RequestGenerationFailed,
+    RequestTransmissionFailed,
     ResponseFailed,
     ResponseNeverReceived,
     readBody,
 )
-from twisted.web.iweb import IResponse
+from twisted.web.iweb import UNKNOWN_LENGTH, IResponse
 
 from hello_service.fetch import RawAgent, ResponseError, Settings
 from hello_service.fetch.errors import (
@@ -30,7 +32,7 @@ from hello_service.fetch.errors import (
     Stalled,
 )
 from hello_service.fetch.reader import HEAD_LIMIT
-from tests.fetching import LOCAL, V4, Endpoints
+from tests.fetching import LOCAL, V4, Endpoints, Producer
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n"
 
@@ -38,11 +40,16 @@ HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n"
 class Request:
     """One request by an agent; the test is the network and the server."""
 
-    def __init__(self, make_agent: Callable[[Any, Endpoints], Any]) -> None:
+    def __init__(
+        self, make_agent: Callable[[Any, Endpoints], Any], producer: Producer | None = None
+    ) -> None:
         self.reactor = MemoryReactorClock()
         endpoint = TCP4ClientEndpoint(self.reactor, V4.host, V4.port)
         agent = make_agent(self.reactor, Endpoints(endpoint))
-        self.answer: Deferred[IResponse] = agent.request(b"GET", b"http://192.0.2.1/")
+        self.producer: Any = producer
+        self.answer: Deferred[IResponse] = agent.request(
+            b"POST" if producer else b"GET", b"http://192.0.2.1/", None, producer
+        )
         self.factory: Any = self.reactor.tcpClients[0][2]
 
     def refuse(self, reason: Exception) -> None:
@@ -50,7 +57,7 @@ class Request:
 
     def connect(self, *pieces: bytes) -> None:
         self.peer: Any = self.factory.buildProtocol(V4)
-        self.transport = StringTransport(LOCAL, V4)
+        self.transport: Any = StringTransport(LOCAL, V4)
         self.peer.makeConnection(self.transport)
         for piece in pieces:
             self.peer.dataReceived(piece)
@@ -152,6 +159,121 @@ class BesideAgentTests(SynchronousTestCase):
             reason = error.reasons[0].value if isinstance(error, ResponseNeverReceived) else error
             self.assertIsInstance(reason, CancelledError)
             self.assertTrue(request.transport.disconnected)
+
+
+class BodyTests(SynchronousTestCase):
+    """Bodies are sent as C{Agent} sends them, and their trouble is told as C{Agent} tells it."""
+
+    def both(self, length: Any = UNKNOWN_LENGTH) -> Iterator[Request]:
+        """Give requests that are sending a body; the head is on the wire."""
+        for make_agent in (by_agent, by_raw_agent):
+            request = Request(make_agent, Producer(length))
+            request.connect()
+            yield request
+
+    def body(self, request: Request) -> bytes:
+        head, _, body = cast(bytes, request.transport.value()).partition(b"\r\n\r\n")
+        self.headers.append(sorted(head.lower().splitlines()))
+        return body
+
+    def setUp(self) -> None:
+        self.headers: list[list[bytes]] = []
+
+    def failed(self, request: Request, kind: type[Exception]) -> Any:
+        """Return the reason that a request failed for."""
+        error: Any = self.failureResultOf(request.answer, kind).value
+        (reason,) = error.reasons
+        return reason.value
+
+    def test_sent(self) -> None:
+        """The same goes out, whole."""
+        for length, body in (
+            (5, b"hello"),
+            (UNKNOWN_LENGTH, b"2\r\nhe\r\n3\r\nllo\r\n0\r\n\r\n"),
+        ):
+            for request in self.both(length):
+                for piece in (b"he", b"llo"):
+                    request.producer.consumer.write(piece)
+                request.transport.producer.pauseProducing()
+                request.transport.producer.resumeProducing()
+                request.producer.done.callback(None)
+                self.assertIsNone(request.transport.producer)
+                self.assertEqual(self.body(request), body)
+                request.peer.dataReceived(HEAD + b"hello")
+                self.assertEqual(self.successResultOf(request.answer).code, 200)
+                self.assertEqual(request.producer.told, ["start", "pause", "resume"])
+            theirs, ours = self.headers[-2:]
+            self.assertEqual(ours, theirs)
+
+    def test_producer_failed(self) -> None:
+        """A producer that fails is C{RequestGenerationFailed}, with its error as the reason."""
+        for length in (5, UNKNOWN_LENGTH):
+            for request in self.both(length):
+                request.producer.done.errback(ZeroDivisionError())
+                reason = self.failed(request, RequestGenerationFailed)
+                self.assertIsInstance(reason, ZeroDivisionError)
+                self.assertEqual(request.producer.told, ["start"])
+                self.assertTrue(request.transport.disconnected)
+
+    def test_too_long(self) -> None:
+        """So is one that writes too much, of which nothing goes out."""
+        for request in self.both(5):
+            for piece in (b"he", b"llo!"):
+                request.producer.consumer.write(piece)
+            self.failed(request, RequestGenerationFailed)
+            self.assertEqual(
+                (self.body(request), request.producer.told), (b"he", ["start", "stop"])
+            )
+            self.assertTrue(request.transport.disconnected)
+
+    def test_too_short(self) -> None:
+        """So is one that writes too little."""
+        for request in self.both(5):
+            request.producer.consumer.write(b"he")
+            request.producer.done.callback(None)
+            self.failed(request, RequestGenerationFailed)
+            self.assertEqual(request.producer.told, ["start"])
+            self.assertTrue(request.transport.disconnected)
+
+    def test_lost(self) -> None:
+        """A connection that ends while a body is sent is C{RequestTransmissionFailed}."""
+        for reason in (ConnectionDone(), ConnectionLost()):
+            for received in (b"", HEAD[:9]):
+                for request in self.both(5):
+                    if received:
+                        request.peer.dataReceived(received)
+                    request.lose(reason)
+                    self.failed(request, RequestTransmissionFailed)
+                    self.assertEqual(request.producer.told, ["start", "stop"])
+
+    def test_lost_after_all(self) -> None:
+        """Once the body is sent, it is C{ResponseNeverReceived}."""
+        for request in self.both(0):
+            request.producer.done.callback(None)
+            request.lose(ConnectionDone())
+            self.failed(request, ResponseNeverReceived)
+
+    def test_early(self) -> None:
+        """A response that is whole before the body is delivered, and the rest is sent."""
+        for request in self.both():
+            request.peer.dataReceived(HEAD + b"hello")
+            self.assertEqual(
+                self.successResultOf(readBody(self.successResultOf(request.answer))), b"hello"
+            )
+            request.producer.consumer.write(b"hi")
+            request.producer.done.callback(None)
+            self.assertEqual(self.body(request), b"2\r\nhi\r\n0\r\n\r\n")
+            self.assertEqual(request.producer.told, ["start"])
+
+    def test_cancelled(self) -> None:
+        """Agent cancels the producer's Deferred, we stop it; each fails as it does elsewhere."""
+        agent, ours = self.both(5)
+        for request in (agent, ours):
+            request.answer.cancel()
+            self.assertTrue(request.transport.disconnected)
+        self.assertIsInstance(self.failed(agent, RequestGenerationFailed), CancelledError)
+        self.failureResultOf(ours.answer, CancelledError)
+        self.assertEqual((agent.producer.told, ours.producer.told), (["start"], ["start", "stop"]))
 
 
 class OwnErrorsTests(SynchronousTestCase):
