@@ -89,7 +89,7 @@ class PeerTestCase(TestCase):
         return process, cast(str, await deferToThread(process.stdout.readline))
 
 
-class NginxTests(PeerTestCase):
+class NginxTestCase(PeerTestCase):
     """nginx, as Debian has it."""
 
     async def serve(self, location: str = "") -> str:
@@ -113,6 +113,10 @@ class NginxTests(PeerTestCase):
         endpoint = UNIXClientEndpoint(self.reactor, str(self.place))
         self.agent = RawAgent(self.reactor, endpoint_factory=Endpoints(endpoint))
         return "http://localhost/"
+
+
+class NginxTests(NginxTestCase):
+    """Pages from nginx."""
 
     async def test_length(self) -> None:
         """A file of many reads, over a unix socket."""
