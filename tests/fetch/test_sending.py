@@ -87,6 +87,9 @@ class Secured(Delaying):
     def get_peer_finished(self) -> None:
         return None
 
+    def get_peer_cert_chain(self) -> None:
+        return None
+
     def getPeerCertificate(self) -> X509:
         return X509.from_cryptography(issue(dns("h")).certificate)
 
