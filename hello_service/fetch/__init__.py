@@ -14,6 +14,8 @@ from hello_service.fetch.exchange import Settings
 from hello_service.fetch.headers import WireHeaders
 from hello_service.fetch.reader import Ending
 from hello_service.fetch.request import InvalidRequest
+from hello_service.fetch.tls import UncheckedHandshake, trusting
+from hello_service.fetch.way import Way
 from hello_service.fetch.wire import Observer, Wire
 
 __all__ = [
@@ -23,6 +25,9 @@ __all__ = [
     "RawAgent",
     "ResponseError",
     "Settings",
+    "UncheckedHandshake",
+    "Way",
     "Wire",
     "WireHeaders",
+    "trusting",
 ]
