@@ -8,13 +8,13 @@ from twisted.web.iweb import IAgent
 
 from hello_service.cli.console import Console
 from hello_service.cli.escaping import escaped
-from hello_service.cli.fetch.connecting import Ways
+from hello_service.cli.fetch.cookies import Cookies
 from hello_service.cli.fetch.options import Options
 from hello_service.cli.fetch.redirects import (
+    ENDLESS,
     FOLLOWED,
     REDIRECT_LIMIT,
     NotFollowed,
-    endless,
     other_host,
     target_of,
 )
@@ -42,6 +42,7 @@ class Asking:
         self._console = console
         self._ways = ways
         self._headers = options.headers
+        self._cookies = Cookies()
         self._location = b""
 
     async def response(self) -> RawResponse:
@@ -50,18 +51,17 @@ class Asking:
         @raises TroubleError: if there is none.
         @raises NotFollowed: if a redirect was to be followed, and leads nowhere.
         """
-        cookie = False
         for _ in range(REDIRECT_LIMIT + 1):
             response = await self._ask()
             self._show_heads(response.wire)
             if not self._options.follow or response.code not in FOLLOWED:
                 return response
             response.abortConnection()
-            cookie = cookie or response.headers.hasHeader(b"set-cookie")
+            self._cookies.take(parse_url(self.url), response.headers)
             locations = response.headers.getRawHeaders(b"location", [])
             self._go_to(target_of(self.url, response.code, locations))
             self._location = locations[0]
-        raise NotFollowed(endless(cookie))
+        raise NotFollowed(ENDLESS)
 
     def trouble(self, error: Exception) -> TroubleError:
         """Put into words what went wrong with the place that was asked last."""
@@ -71,8 +71,10 @@ class Asking:
 
     async def _ask(self) -> RawResponse:
         method = b"HEAD" if self._options.head else b"GET"
+        headers = WireHeaders(self._headers)
+        self._cookies.add_to(headers, parse_url(self.url))
         try:
-            asked = self._agent.request(method, self.url.encode(), WireHeaders(self._headers))
+            asked = self._agent.request(method, self.url.encode(), headers)
             return cast(RawResponse, await asked)
         except CancelledError:
             raise

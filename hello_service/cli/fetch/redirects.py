@@ -21,6 +21,9 @@ class NotFollowed(Exception):
     """A redirect leads nowhere; the message is a sentence without capital and full stop."""
 
 
+ENDLESS = f"there are more than {REDIRECT_LIMIT} redirects: look for a circle in the heads"
+
+
 def is_redirect(code: int) -> bool:
     """Whether a status says that what was asked for is elsewhere."""
     return 300 <= code < 400 and code != 304
@@ -85,17 +88,6 @@ def _reference(location: bytes) -> str:
     except UnicodeDecodeError:
         text = quote(location, safe=PRINTABLE)
     return text.replace(" ", "%20")
-
-
-def endless(cookie: bool) -> str:
-    """Say that there is no end to the redirects.
-
-    @param cookie: whether one of them set a cookie.
-    """
-    sentence = f"there are more than {REDIRECT_LIMIT} redirects: look for a circle in the heads"
-    if cookie:
-        sentence += "; they set a cookie, which may end it: send it with -H 'Cookie: NAME=VALUE'"
-    return sentence
 
 
 def other_host(location: bytes, host: str) -> str:
