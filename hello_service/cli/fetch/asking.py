@@ -1,6 +1,6 @@
 """Asks for a page, shows each head that comes, and goes where redirects lead."""
 
-from typing import cast
+from typing import Any, cast
 
 from twisted.internet.defer import CancelledError
 from twisted.internet.error import DNSLookupError
@@ -8,6 +8,7 @@ from twisted.web.iweb import IAgent
 
 from hello_service.cli.console import Console
 from hello_service.cli.escaping import escaped
+from hello_service.cli.fetch.asked import Asked
 from hello_service.cli.fetch.cookies import Cookies
 from hello_service.cli.fetch.options import Options
 from hello_service.cli.fetch.redirects import (
@@ -26,24 +27,29 @@ from hello_service.fetch.request import parse_url
 from hello_service.fetch.response import RawResponse
 from hello_service.fetch.wire import Wire
 
-_OF_ONE_ORIGIN = (b"authorization", b"cookie", b"host", b"proxy-authorization")
-
 
 class Asking:
     """One page, asked for until no redirect is to be followed any more.
 
-    @ivar url: what was asked for last.
+    @ivar asked: what was asked for last.
     """
 
-    def __init__(self, agent: IAgent, options: Options, console: Console, ways: Ways) -> None:
-        self.url = options.url
+    def __init__(self, reactor: Any, agent: IAgent, options: Options, console: Console) -> None:
+        """
+        @param reactor: L{IReactorFDSet}.
+        """
+        self.asked = Asked(options.method, options.url, options.headers, options.body)
+        self._reactor = reactor
         self._agent = agent
         self._options = options
         self._console = console
-        self._ways = ways
-        self._headers = options.headers
         self._cookies = Cookies()
         self._location = b""
+
+    @property
+    def url(self) -> str:
+        """What was asked for last."""
+        return self.asked.url
 
     async def response(self) -> RawResponse:
         """Ask; return the response, whose body has not been read.
@@ -59,7 +65,8 @@ class Asking:
             response.abortConnection()
             self._cookies.take(parse_url(self.url), response.headers)
             locations = response.headers.getRawHeaders(b"location", [])
-            self._go_to(target_of(self.url, response.code, locations))
+            target = target_of(self.url, response.code, locations)
+            self.asked = self.asked.after(response.code, target)
             self._location = locations[0]
         raise NotFollowed(ENDLESS)
 
@@ -70,12 +77,13 @@ class Asking:
         return fetch_trouble(error, place, way, self._options.timeout)
 
     async def _ask(self) -> RawResponse:
-        method = b"HEAD" if self._options.head else b"GET"
-        headers = WireHeaders(self._headers)
-        self._cookies.add_to(headers, parse_url(self.url))
+        asked = self.asked
+        headers = WireHeaders(asked.headers)
+        self._cookies.add_to(headers, parse_url(asked.url))
+        producer = asked.body.producer(self._reactor) if asked.body else None
         try:
-            asked = self._agent.request(method, self.url.encode(), headers)
-            return cast(RawResponse, await asked)
+            response = self._agent.request(asked.method, asked.url.encode(), headers, producer)
+            return cast(RawResponse, await response)
         except CancelledError:
             raise
         except DNSLookupError as error:
@@ -91,15 +99,6 @@ class Asking:
         if why := other_host(self._location, parse_url(self.url).host):
             return TroubleError(trouble.trouble, f"{trouble.sentence} {why}.")
         return trouble
-
-    def _go_to(self, target: str) -> None:
-        """Send no secret and no Host of the user's to another origin than it was meant for."""
-        here, there = parse_url(self.url), parse_url(target)
-        if (here.scheme, here.host, here.port) != (there.scheme, there.host, there.port):
-            self._headers = [
-                (name, value) for name, value in self._headers if name.lower() not in _OF_ONE_ORIGIN
-            ]
-        self.url = target
 
     def _show_heads(self, wire: Wire) -> None:
         """Show heads as they came; of one that is refused, what came."""

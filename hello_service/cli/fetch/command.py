@@ -46,9 +46,15 @@ class Command:
         self._name = options.output or name_from_target(options.place.target)
         shown = sys.maxsize if options.trace_all else SHOWN
         self._trace = Trace(console.err, shown) if options.trace else None
-        ways = Ways(options, self._hint)
-        settings = settings_of(options, ways, self._trace or Observer())
-        self._asking = Asking(RawAgent(reactor, settings), options, console, ways)
+        settings = Settings(
+            connect_timeout=options.timeout,
+            read_timeout=options.timeout,
+            max_size=options.max_size,
+            family=options.family,
+            keep_framing=options.raw,
+            observer=self._trace or Observer(),
+        )
+        self._asking = Asking(reactor, RawAgent(reactor, settings), options, console)
 
     async def run(self) -> int:
         """Do it; return the exit status."""

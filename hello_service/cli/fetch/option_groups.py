@@ -61,6 +61,12 @@ def _request(parser: ArgumentParser) -> None:
     add("-H", "--header", dest="headers", metavar="'NAME: VALUE'", type=_header, action="append",
         default=[], help="send this header, too; may be repeated")  # fmt: skip
     add("-I", "--head", action="store_true", help="ask for the head alone")
+    add("-X", "--request", metavar="METHOD", type=os.fsencode,
+        help="ask with this method [default: GET, or POST with -d]")  # fmt: skip
+    add("-d", "--data", metavar="DATA|@FILE", action="append", default=[],
+        help="send this body: @- is standard input; several are joined by &")  # fmt: skip
+    add("-u", "--user", metavar="USER[:PASSWORD]",
+        help="log in by Basic; a password that is left out is asked for")  # fmt: skip
 
 
 def _where(parser: ArgumentParser) -> None:

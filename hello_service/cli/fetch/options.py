@@ -2,14 +2,18 @@
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from socket import AddressFamily
 
-from twisted.internet.interfaces import IAddress
-
+from hello_service.cli.fetch.body import Body, body_from
+from hello_service.cli.fetch.login import ask_on_terminal, basic_login
 from hello_service.cli.fetch.option_groups import option_parser
-from hello_service.cli.fetch.redirects import explain_slashes
+from hello_service.cli.fetch.redirects import explain_slashes, names_user
 from hello_service.fetch.request import InvalidRequest, Place, parse_url, request_bytes
+from hello_service.values import BadValue
+
+FORM = b"application/x-www-form-urlencoded"
+"""What a body is, unless the user says otherwise: curl's, and a web form's."""
 
 
 class Options(argparse.Namespace):
@@ -28,6 +32,11 @@ class Options(argparse.Namespace):
     max_size: int | None
     headers: list[tuple[bytes, bytes]]
     head: bool
+    request: bytes | None
+    method: bytes
+    data: list[str]
+    body: Body | None
+    user: str | None
     follow: bool
     fail: bool
     decompress: bool
@@ -39,27 +48,73 @@ class Options(argparse.Namespace):
     place: Place
 
 
-def parse_options(arguments: Sequence[str] | None = None) -> Options:
-    """Read the arguments; like argparse, exit with a sentence and status 2 if they are wrong."""
+def parse_options(
+    arguments: Sequence[str] | None = None, ask: Callable[[str], str] = ask_on_terminal
+) -> Options:
+    """Read the arguments; like argparse, exit with a sentence and status 2 if they are wrong.
+
+    @param ask: shows a prompt, returns the password that was typed.
+    """
     given = sys.argv[1:] if arguments is None else arguments
     parser = option_parser(given)
     options = parser.parse_args(given, Options())
-    if not options.url.partition("/")[0].endswith(":"):
-        options.url = f"http://{options.url}"
-    if no_host := explain_slashes(options.url):
-        parser.error(f"{options.url!r} is not a URL: {no_host}.")
     try:
-        options.place = parse_url(options.url)
-        request_bytes(options.place, b"GET", tuple(options.headers))
+        _complete_url(options)
+        _complete_request(options)
+        _complete_output(options)
+        if options.user is not None:
+            _log_in(options, options.user, ask)
+    except BadValue as error:
+        parser.error(str(error))
     except InvalidRequest as error:
         parser.error(f"{error}.")
     options.trace = options.trace or options.trace_all
+    return options
+
+
+def _complete_url(options: Options) -> None:
+    if not options.url.partition("/")[0].endswith(":"):
+        options.url = f"http://{options.url}"
+    if no_host := explain_slashes(options.url):
+        raise BadValue(f"{options.url!r} is not a URL: {no_host}.")
+    if names_user(options.url):
+        raise BadValue("A user name and password in a URL are not sent: write them with -u.")
+    options.place = parse_url(options.url)
+
+
+def _complete_request(options: Options) -> None:
+    if options.head and (options.data or options.request not in (None, b"HEAD")):
+        raise BadValue("--head asks for a head: leave -X and -d out, or --head.")
+    options.body = body_from(options.data)
+    options.method = _method(options)
+    options.head = options.method == b"HEAD"
+    names = [name.lower() for name, _ in options.headers]
+    if options.body and b"content-type" not in names:
+        options.headers.append((b"Content-Type", FORM))
+    request_bytes(options.place, options.method, tuple(options.headers))
+
+
+def _method(options: Options) -> bytes:
+    if options.request is not None:
+        return options.request
+    if options.head:
+        return b"HEAD"
+    return b"POST" if options.body else b"GET"
+
+
+def _complete_output(options: Options) -> None:
     if options.open and (options.head or options.output == "-"):
-        parser.error("--open shows a saved file: leave --head and -o - out.")
+        raise BadValue("--open shows a saved file: leave --head and -o - out.")
     if options.output == "/dev/stdout":
         options.output = "-"
     if options.output and options.output.endswith("/"):
-        parser.error(
+        raise BadValue(
             f"-o takes a file, not a folder: write its name, too, like {options.output + 'page'!r}."
         )
-    return options
+
+
+def _log_in(options: Options, user: str, ask: Callable[[str], str]) -> None:
+    if any(name.lower() == b"authorization" for name, _ in options.headers):
+        raise BadValue("-u sends Authorization: leave -u out, or the header.")
+    login = basic_login(user, options.place.authority, ask)
+    options.headers.append((b"Authorization", login))

@@ -56,11 +56,11 @@ def _resolved(url: str, code: int, location: bytes) -> str:
             f"{code} leads back to the page that it answers for, as its Location is '{shown}': to"
             " ask again would bring the same"
         )
-    if _USER.match(reference):
+    if names_user(reference):
         bare = escaped(_USER.sub(r"\1//", reference))
         raise NotFollowed(
             f"{code} leads to {bare} with a user name and a password, which are not sent: ask for"
-            " it yourself, with -H 'Authorization: ...' if it wants them"
+            " it yourself, with -u if it wants them"
         )
     if no_host := explain_slashes(reference):
         raise NotFollowed(f"{code} leads to '{shown}': {no_host}")
@@ -79,6 +79,11 @@ def explain_slashes(reference: str) -> str:
     if _NO_HOST.match(reference):
         return "a host comes after exactly two slashes, and here is none"
     return ""
+
+
+def names_user(reference: str) -> bool:
+    """Whether a URL has a user name in it."""
+    return _USER.match(reference) is not None
 
 
 def _reference(location: bytes) -> str:

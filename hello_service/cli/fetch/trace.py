@@ -9,7 +9,7 @@ from twisted.internet.interfaces import IAddress
 from twisted.python.failure import Failure
 
 from hello_service.address import address_text
-from hello_service.cli.escaping import escaped
+from hello_service.cli.fetch.redacting import redacted
 from hello_service.cli.trouble import connect_reason
 from hello_service.fetch.negotiated import Negotiated, ShownCertificate
 from hello_service.fetch.wire import Observer
@@ -129,7 +129,7 @@ class Trace(Observer):
         self.note("TLS agreed on; what follows is shown decrypted")
 
     def sent(self, data: bytes) -> None:
-        self.note(f"> sent {len(data)} bytes", data, ">")
+        self.note(f"> sent {len(data)} bytes", redacted(data), ">")
 
     def received(self, data: bytes) -> None:
         head = self._of_head(data)

@@ -20,6 +20,7 @@ from twisted.python.failure import Failure
 
 from hello_service.cli.console import Console, Outlet
 from hello_service.cli.fetch import page
+from hello_service.cli.fetch.body import Data
 from hello_service.cli.fetch.command import Command
 from hello_service.cli.fetch.option_groups import option_parser
 from hello_service.cli.fetch.options import Options, parse_options
@@ -161,6 +162,21 @@ class SavingTests(CommandTestCase):
         self.has_browser = False
         self.fetch_page("--open", "--quiet", URL, answer=PAGE)
         self.assertIn(f"open {Path('page').absolute().as_uri()} yourself", self.said())
+
+    def test_method(self) -> None:
+        """-X asks in another way; after HEAD there is nothing to save."""
+        self.fetch_page("-X", "DELETE", URL, answer=PAGE)
+        self.assertIn(b"DELETE /page", self.transport.value())
+        self.fetch_page("-X", "HEAD", "-o", "x", URL, answer=PAGE[:-5])
+        self.assertEqual(self.files(), {"page": b"hello"})
+
+    def test_login(self) -> None:
+        """-u is sent, and not shown."""
+        self.fetch_page("-u", "u:secret", "--trace", URL, answer=PAGE)
+        self.assertIn(b"\r\nAuthorization: Basic dTpzZWNyZXQ=\r\n", self.transport.value())
+        self.assertIn("Basic *", self.said())
+        for word in ("secret", "dTpz", b"dTpz".hex(" ")):
+            self.assertNotIn(word, self.said())
 
     def test_headers(self) -> None:
         """-H sends headers in their order and case."""
@@ -471,7 +487,7 @@ class RedirectTests(CommandTestCase):
 
     def test_secrets(self) -> None:
         """Secrets stay with the origin that they were meant for."""
-        secret = ("-H", "Authorization: x", "-H", "A: b")
+        secret = ("-u", "u:p", "-H", "A: b")
         command = self.follow("/a", arguments=secret)
         self.answered(command, PAGE)
         self.assertIn(b"Authorization", self.transport.value())
@@ -994,6 +1010,34 @@ class OptionsTests(CommandTestCase):
         self.assertEqual((options.head, options.follow), (True, True))
         self.assertEqual((options.fail, options.trace), (True, True))
 
+    def test_method(self) -> None:
+        """GET, or what -I, -d and -X say."""
+        for arguments, method in (
+            ((), b"GET"),
+            (("-I",), b"HEAD"),
+            (("-d", ""), b"POST"),
+            (("-X", "get"), b"get"),
+            (("-X", "PUT", "-d", "x"), b"PUT"),
+            (("-I", "-X", "HEAD"), b"HEAD"),
+        ):
+            options = self.parse(*arguments, "h")
+            self.assertEqual((options.method, options.head), (method, method == b"HEAD"))
+        self.assertTrue(self.parse("-X", "HEAD", "h").head)
+
+    def test_data(self) -> None:
+        """A body is a form's, unless a header says otherwise."""
+        form = (b"Content-Type", b"application/x-www-form-urlencoded")
+        options = self.parse("-d", "a=b", "-d", "c=d", "h")
+        self.assertEqual((options.body, options.headers), (Data(b"a=b&c=d"), [form]))
+        options = self.parse("-d", "{}", "-H", "content-type: application/json", "h")
+        self.assertEqual(options.headers, [(b"content-type", b"application/json")])
+
+    def test_login(self) -> None:
+        """-u logs in; a password that is left out is asked for."""
+        login = [(b"Authorization", b"Basic dTpw")]
+        self.assertEqual(self.parse("-u", "u:p", "h").headers, login)
+        self.assertEqual(parse_options(["-u", "u", "h"], lambda prompt: "p").headers, login)
+
     def test_trace_all(self) -> None:
         """--trace-all traces, too."""
         self.assertTrue(self.parse("--trace-all", "h").trace)
@@ -1019,6 +1063,17 @@ class OptionsTests(CommandTestCase):
             (("-o", "folder/", "h"), "a file, not a folder"),
             (("http:////h",), "after exactly two slashes"),
             (("--open", "--head", "h"), "--open"),
+            (("--open", "-X", "HEAD", "h"), "--open"),
+            (("-I", "-d", "x", "h"), "--head asks for a head"),
+            (("-I", "-X", "GET", "h"), "--head asks for a head"),
+            (("-X", "A B", "h"), "is not a method"),
+            (("-X", "", "h"), "is not a method"),
+            (("-X", "CONNECT", "h"), "opens a tunnel"),
+            (("-d", "@missing", "h"), "'missing' cannot be read"),
+            (("-d", "@a", "-d", "b", "h"), "give it once"),
+            (("-u", "a:b", "-H", "authorization: x", "h"), "leave -u out, or the header"),
+            (("-u", "a\x7f:b", "h"), "control characters"),
+            (("http://user:pw@h/",), "write them with -u"),
         ):
             err = StringIO()
             with redirect_stderr(err):
