@@ -1,5 +1,6 @@
 """Asks for a page, shows each head that comes, and goes where redirects lead."""
 
+import time
 from typing import Any, cast
 
 from twisted.internet.defer import CancelledError
@@ -19,6 +20,7 @@ from hello_service.cli.fetch.redirects import (
     other_host,
     target_of,
 )
+from hello_service.cli.fetch.status_hints import status_hint
 from hello_service.cli.fetch.trouble import fetch_trouble
 from hello_service.cli.trouble import TroubleError
 from hello_service.fetch.errors import ResponseError
@@ -38,7 +40,8 @@ class Asking:
         """
         @param reactor: L{IReactorFDSet}.
         """
-        self.asked = Asked(options.method, options.url, options.headers, options.body)
+        self._first = Asked(options.method, options.url, options.headers, options.body)
+        self.asked = self._first
         self._reactor = reactor
         self._agent = agent
         self._options = options
@@ -75,6 +78,10 @@ class Asking:
         place = parse_url(self.url)
         way = self._ways.way(place.host, place.port)
         return fetch_trouble(error, place, way, self._options.timeout)
+
+    def status_hint(self, response: RawResponse) -> str:
+        """Say what to do about a status, in a sentence without full stop, if that is known."""
+        return status_hint(response, self.asked, self._first, time.time())
 
     async def _ask(self) -> RawResponse:
         asked = self.asked

@@ -89,13 +89,16 @@ class Command:
         no_page = why_no_page(self._asking.url, response)
         if no_page and not options.head:
             no_page += f"; {self._untouched()}"
+        why = no_page or self._asking.status_hint(response)
         if options.fail and (response.code >= 400 or is_redirect(response.code)):
-            raise status_trouble(response, no_page)
+            raise status_trouble(response, why)
         if no_page:
             tell = self._say if is_redirect(response.code) else self._hint
             tell(f"{no_page}.")
         if not options.head and (not no_page or self._name == "-"):
             await self._save(response)
+        if why and not no_page:
+            self._hint(f"{why}.")
         if more := excess(response):
             self._hint(f"{more}.")
             if self._trace:

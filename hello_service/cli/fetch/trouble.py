@@ -107,13 +107,13 @@ def _unmarked(sentence: str) -> str:
     return re.sub(r"""(?<= )b(?=['"])""", "", sentence)
 
 
-def status_trouble(response: RawResponse, no_page: str) -> TroubleError:
+def status_trouble(response: RawResponse, why: str) -> TroubleError:
     """Put into words that the server answered with a status that is a failure.
 
-    @param no_page: why the answer has no page, if so.
+    @param why: what is known about that: a sentence without full stop, or nothing.
     """
-    if response.code < 400:
-        return TroubleError(Trouble.STATUS, f"{no_page}.")
+    if why:
+        return TroubleError(Trouble.STATUS, f"{why}.")
     whose = "the request: check the URL" if response.code < 500 else "the server: try again later"
     reason = escaped(response.phrase).replace("\n", " ")
     return TroubleError(

@@ -820,6 +820,36 @@ class NoPageTests(CommandTestCase):
             self.assertEqual(self.files(), {"page": b"old"})
 
 
+class StatusTests(CommandTestCase):
+    """What is said about 4xx and 5xx."""
+
+    DENIED = head("WWW-Authenticate: Basic", "Content-Length: 2", status="401 Who") + b"no"
+    HINT = "401 wants to know who asks: write -u USER."
+
+    def test_hint(self) -> None:
+        """What to do comes after the page, and not with --quiet."""
+        self.fetch_page(answer=self.DENIED)
+        self.assertTrue(self.said().endswith(f"'page'.\nhello-fetch: {self.HINT}\n"))
+        self.fetch_page("-I", URL, answer=self.DENIED[:-2])
+        self.assertEqual(self.said().count(self.HINT), 2)
+        self.fetch_page("-q", URL, answer=self.DENIED)
+        self.assertEqual(self.said().count(self.HINT), 2)
+
+    def test_failed(self) -> None:
+        """With --fail it is what has failed."""
+        command = self.start("--fail", URL)
+        self.answered(command, self.DENIED, close=False)
+        self.assert_trouble(command, Trouble.STATUS, self.HINT)
+
+    def test_after_a_redirect(self) -> None:
+        """A login that did not go along is told of."""
+        command = self.start("-L", "-u", "u:p", URL)
+        self.answered(command, head("Location: http://192.0.2.2/", status="302 X"), close=False)
+        self.answered(command, self.DENIED)
+        self.assertEqual(self.successResultOf(command), 0)
+        self.assertIn("yours is for http://192.0.2.1:80 alone", self.said())
+
+
 class ExcessTests(CommandTestCase):
     """Bytes beyond the end of the page."""
 
