@@ -10,6 +10,7 @@ from hello_service.cli.fetch.login import ask_on_terminal, basic_login
 from hello_service.cli.fetch.option_groups import option_parser
 from hello_service.cli.fetch.redirects import explain_slashes, names_user
 from hello_service.fetch.request import InvalidRequest, Place, parse_url, request_bytes
+from hello_service.fetch.sending import Sending
 from hello_service.values import BadValue
 
 FORM = b"application/x-www-form-urlencoded"
@@ -91,7 +92,8 @@ def _complete_request(options: Options) -> None:
     names = [name.lower() for name, _ in options.headers]
     if options.body and b"content-type" not in names:
         options.headers.append((b"Content-Type", FORM))
-    request_bytes(options.place, options.method, tuple(options.headers))
+    framing = Sending(options.body.producer(None)).header if options.body else None
+    request_bytes(options.place, options.method, tuple(options.headers), framing)
 
 
 def _method(options: Options) -> bytes:

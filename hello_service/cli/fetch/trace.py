@@ -9,7 +9,7 @@ from twisted.internet.interfaces import IAddress
 from twisted.python.failure import Failure
 
 from hello_service.address import address_text
-from hello_service.cli.fetch.redacting import redacted
+from hello_service.cli.fetch.redacting import is_head, redacted
 from hello_service.cli.trouble import connect_reason
 from hello_service.fetch.negotiated import Negotiated, ShownCertificate
 from hello_service.fetch.wire import Observer
@@ -51,27 +51,8 @@ def _texts(data: bytes) -> list[str]:
     return rows
 
 
-def _told(which: str, certificate: ShownCertificate) -> list[str]:
-    """Say what a certificate has, a line for each."""
-    if certificate.ends is None:
-        return [f"{which} cannot be read"]
-    lines = [f"{which}: {certificate.subject}"]
-    if names := certificate.names:
-        more = f" and {len(names) - NAMES} more" if len(names) > NAMES else ""
-        lines.append(f"  for: {', '.join(names[:NAMES])}{more}")
-    lines.append(f"  by: {certificate.issuer}")
-    lines.append(f"  valid: {certificate.begins:%F %H:%M} to {certificate.ends:%F %H:%M} UTC")
-    return lines
-
-
-def _certificate_row(text: str) -> str:
-    return f"{'':15}{_line(text)}\n"
-
-
-def _line(text: str) -> str:
-    """Make one line of what a peer has written."""
-    line = escaped(text).replace("\n", r"\n")
-    return line if len(line) <= LINE else f"{line[:LINE]}..."
+def _hidden(count: int) -> str:
+    return f", {count} of them not shown: --trace-all shows them" if count else ""
 
 
 class Trace(Observer):
@@ -85,11 +66,11 @@ class Trace(Observer):
     ) -> None:
         """
         @param stream: has a C{write} for text.
-        @param shown: most bytes of each body to show, with its chunk sizes.
+        @param shown: most bytes of each body to show, sent or received, with its chunk sizes.
         """
         self._stream = stream
         self._shown = shown
-        self._left = shown
+        self._left = self._unsent = shown
         self._tail: bytes | None = b""
         self._monotonic = monotonic
         self._began = monotonic()
@@ -113,7 +94,8 @@ class Trace(Observer):
         self.note(f"failed to connect to {address_text(address)}: {connect_reason(reason.value)}")
 
     def connected(self, local: IAddress, peer: IAddress) -> None:
-        self._left, self._tail = self._shown, b""
+        self._left = self._unsent = self._shown
+        self._tail = b""
         self.note(f"connected to {address_text(peer)} from {address_text(local)}")
 
     def negotiated(self, tls: Negotiated) -> None:
@@ -129,14 +111,17 @@ class Trace(Observer):
         self.note("TLS agreed on; what follows is shown decrypted")
 
     def sent(self, data: bytes) -> None:
-        self.note(f"> sent {len(data)} bytes", redacted(data), ">")
+        head = len(data) if is_head(data) else 0
+        shown = min(len(data), head + self._unsent)
+        self._unsent -= shown - head
+        hidden = _hidden(len(data) - shown)
+        self.note(f"> sent {len(data)} bytes{hidden}", redacted(data)[:shown], ">")
 
     def received(self, data: bytes) -> None:
         head = self._of_head(data)
         shown = min(len(data), head + self._left)
         self._left -= shown - head
-        more = len(data) - shown
-        hidden = f", {more} of them not shown: --trace-all shows them" if more else ""
+        hidden = _hidden(len(data) - shown)
         self.note(f"< received {len(data)} bytes{hidden}", data[:shown], "<")
 
     def _of_head(self, data: bytes) -> int:

@@ -5,11 +5,13 @@ import re
 
 from twisted.internet.abstract import isIPAddress, isIPv6Address
 from twisted.internet.error import DNSLookupError
+from twisted.python.failure import Failure
 
 from hello_service.cli.escaping import escaped
 from hello_service.cli.trouble import Trouble, TroubleError, connect_trouble, output_trouble
 from hello_service.fetch.coding import BadCoding
 from hello_service.fetch.errors import (
+    BodyFailed,
     BodyTooLarge,
     ConnectTimeout,
     CutShort,
@@ -79,6 +81,15 @@ def time_trouble(url: str, seconds: float) -> TroubleError:
 
 def _response_trouble(error: ResponseError, place: str) -> TroubleError:
     match error:
+        case BodyFailed(reason=None):
+            return TroubleError(
+                Trouble.FILE,
+                "the file of -d became shorter while it was sent: try again when nobody writes it.",
+            )
+        case BodyFailed(reason=Failure(value=OSError(strerror=str(reason)))):
+            return TroubleError(
+                Trouble.FILE, f"the file of -d cannot be read on ({reason}): check it, try again."
+            )
         case TLSFailed():
             return TroubleError(Trouble.TLS, f"{place}: {error}.")
         case Stalled() | OutOfTime():

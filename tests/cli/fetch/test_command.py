@@ -27,6 +27,7 @@ from hello_service.cli.fetch.options import Options, parse_options
 from hello_service.cli.fetch.progress import PATIENCE
 from hello_service.cli.fetch.receiving import HELD, TURN
 from hello_service.cli.fetch.redirects import FOLLOWED, REDIRECT_LIMIT
+from hello_service.cli.fetch.trace import SHOWN
 from hello_service.cli.trouble import Trouble, TroubleError
 from hello_service.fetch.coding import CODINGS_LIMIT, PIECE
 from tests.fetching import V4, FetchTestCase
@@ -820,6 +821,60 @@ class NoPageTests(CommandTestCase):
             self.assertEqual(self.files(), {"page": b"old"})
 
 
+class BodyTests(CommandTestCase):
+    """A body on its way."""
+
+    def test_sent(self) -> None:
+        """It follows the head; of a big one --trace shows the beginning."""
+        self.fetch_page("--trace", "-d", "a" * (SHOWN + 5), URL, answer=PAGE)
+        self.assertIn(b"POST /page HTTP/1.1", self.transport.value())
+        self.assertIn(b"Content-Length: 4101\r\n", self.transport.value())
+        self.assertTrue(self.transport.value().endswith(b"\r\n\r\n" + b"a" * (SHOWN + 5)))
+        self.assertIn("> sent 4101 bytes, 5 of them not shown: --trace-all", self.said())
+        self.assertIn("> 000ff0  61 61", self.said())
+        self.assertNotIn("> 001000", self.said())
+
+    def file_command(self) -> Deferred[int]:
+        Path("file").write_bytes(b"0123456789")
+        command = self.start("-d", "@file", URL)
+        self.transport = self.connect()
+        return command
+
+    def read_more(self) -> None:
+        for reader in list(self.reactor.getReaders()):
+            reader.doRead()
+
+    def test_file_cut(self) -> None:
+        """A file that became shorter is told of."""
+        command = self.file_command()
+        Path("file").write_bytes(b"01234")
+        self.read_more()
+        self.read_more()
+        self.assert_trouble(command, Trouble.FILE, "became shorter while it was sent")
+
+    def test_file_broken(self) -> None:
+        """So is one that cannot be read on."""
+        command = self.file_command()
+        (reader,) = self.reactor.getReaders()
+        folder = os.open(".", os.O_RDONLY)
+        os.dup2(folder, reader.fileno())
+        os.close(folder)
+        self.read_more()
+        self.assert_trouble(command, Trouble.FILE, "cannot be read on (Is a directory)")
+
+    def test_redirect(self) -> None:
+        """A pipe that would have to be sent again leaves what is there alone."""
+        reader, writer = os.pipe()
+        self.addCleanup(os.close, reader)
+        os.close(writer)
+        Path("page").write_bytes(b"old")
+        command = self.start("-L", "-d", f"@/dev/fd/{reader}", URL)
+        self.transport = self.connect()
+        self.read_more()
+        self.peer.dataReceived(head("Location: /b", "Content-Length: 0", status="307 Again"))
+        self.assert_trouble(command, Trouble.PROTOCOL, "307 asks to send", "'page' is left as it")
+
+
 class StatusTests(CommandTestCase):
     """What is said about 4xx and 5xx."""
 
@@ -1089,6 +1144,7 @@ class OptionsTests(CommandTestCase):
             (("-H", "\udcff: x", "h"), "not a header name"),
             (("-H", "a: x\r\nb: c", "h"), "control character"),
             (("-H", "Content-Length: 5", "h"), "announces a body"),
+            (("-H", "Content-Length: 5", "-d", "x", "h"), "announces another body"),
             (("--open", "-o", "-", "h"), "--open"),
             (("-o", "folder/", "h"), "a file, not a folder"),
             (("http:////h",), "after exactly two slashes"),
