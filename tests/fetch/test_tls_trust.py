@@ -10,10 +10,11 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from OpenSSL import SSL
 from twisted.internet.ssl import Certificate, optionsForClientTLS
 from twisted.trial.unittest import SynchronousTestCase
+from twisted.web.client import BrowserLikePolicyForHTTPS
 
+from hello_service.fetch import RawAgent, Settings, UncheckedHandshake, trusting
 from hello_service.fetch.authorities import BadAuthorities, authorities_in
 from hello_service.fetch.negotiated import Negotiated, ShownCertificate
-from hello_service.fetch.tls import UncheckedHandshake, trusting
 from hello_service.fetch.wire import Wire
 from tests.certificates import DAY, Authority, Issued, dns, garbled, issue
 from tests.fetch.https import HTTPSTestCase, Losses, Policy
@@ -161,6 +162,16 @@ class UncheckedTests(HTTPSTestCase):
         server = TLSServer(self, issue(None))
         await self.get("127.0.0.1", server, agent)
         self.assertEqual(server.asked_for, [None])
+
+    async def test_policy_goes_first(self) -> None:
+        """A policy of the caller's is not got around."""
+        agent = RawAgent(
+            self.reactor,
+            Settings(observer=self.lost, handshake_with=UncheckedHandshake),
+            policy_for_https=BrowserLikePolicyForHTTPS(Certificate.loadPEM(self.authority.pem)),
+        )
+        server = TLSServer(self, issue(dns("a.example")))
+        self.assertIn("not one that the policy", await self.refused("a.example", server, agent))
 
     async def test_client_certificate(self) -> None:
         """A server that wants a certificate from us is told from one that offers nothing safe."""

@@ -6,6 +6,7 @@ from dataclasses import replace
 from functools import partial
 
 from hello_service.cli.fetch.options import Options
+from hello_service.cli.trouble import Trouble, TroubleError
 from hello_service.fetch.authorities import BadAuthorities
 from hello_service.fetch.exchange import Settings
 from hello_service.fetch.request import NoTLS, Place
@@ -82,6 +83,7 @@ def settings_of(options: Options, ways: Ways, observer: Observer) -> Settings:
     """Return what the agent is told.
 
     @raises BadValue: if the file of --cacert has nobody to trust.
+    @raises TroubleError: if it is given, and the extra for TLS is not installed.
     """
     return Settings(
         connect_timeout=options.timeout,
@@ -102,8 +104,10 @@ def _handshake_with(options: Options) -> HandshakeWith:
         return partial(OwnHandshake, advice=_ADVICE)
     try:
         return trusting(options.cacert)
-    except (BadAuthorities, NoTLS) as error:
+    except BadAuthorities as error:
         raise BadValue(f"--cacert: {error}.") from None
+    except NoTLS as error:
+        raise TroubleError(Trouble.TLS, f"{error}.") from None
 
 
 def ignored_proxy(place: Place) -> str:

@@ -1,9 +1,12 @@
 """Tests of L{hello_service.cli.fetch.connecting}, through the command."""
 
 import os
+import sys
 from contextlib import redirect_stderr
 from io import StringIO
+from typing import Any
 
+from twisted.internet import ssl
 from twisted.internet.address import UNIXAddress
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.error import ConnectError, ConnectionRefusedError
@@ -13,7 +16,7 @@ from twisted.python.failure import Failure
 from hello_service.cli.fetch.connecting import INSECURE
 from hello_service.cli.fetch.option_groups import SOCKET_PATH
 from hello_service.cli.fetch.options import parse_options
-from hello_service.cli.trouble import Trouble
+from hello_service.cli.trouble import Trouble, TroubleError
 from hello_service.values import BadValue
 from tests.cli.fetch.test_command import PAGE, URL, CommandTestCase, head
 from tests.processes import full_pipe
@@ -195,6 +198,15 @@ class TrustTests(ConnectingTestCase):
         )
         self.assertEqual(self.reactor.tcpClients, [])
         self.assertIn("not allowed with", self.usage("--cacert", "a", "-k", "h"))
+
+    def test_without_tls(self) -> None:
+        """Without the extra for TLS, a file is no use, and the extra is named."""
+        modules: dict[str, Any] = sys.modules
+        self.addCleanup(modules.__setitem__, "twisted.internet.ssl", ssl)
+        modules["twisted.internet.ssl"] = None
+        error = self.assertRaises(TroubleError, self.start, "--cacert", "nosuch", URL)
+        self.assertIs(error.trouble, Trouble.TLS)
+        self.assertIn("pip install 'hello_service[tls]'", error.sentence)
 
 
 class MaxTimeTests(ConnectingTestCase):

@@ -39,8 +39,9 @@ class RealTestCase(ProcessTestCase):
         (self.folder / "server.pem").write_bytes(self.authority.issue(dns("www.example")).pem)
 
     def fetch(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Fetch to standard output."""
-        environ = {name: value for name, value in os.environ.items() if name[:4] != "SSL_"}
+        """Fetch to standard output, with nobody trusted but whom the arguments name."""
+        environ = {name: value for name, value in os.environ.items() if name != "SSL_CERT_FILE"}
+        environ["SSL_CERT_DIR"] = str(self.folder)
         return run("hello-fetch", "-q", "-o", "-", *arguments, cwd=self.folder, env=environ)
 
     def assert_fetched(self, page: str, *arguments: str) -> None:
@@ -95,7 +96,9 @@ class NginxTests(RealTestCase):
         followed = self.fetch("-L", *trusting, "https://www.example/moved")
         self.assertTrue(followed.stdout.startswith("www.example www.example  "), followed.stderr)
         self.assert_failed(9, "is for 'www.example', not for 'other'", *trusting, "https://other/")
-        self.assert_failed(9, "to --cacert", "--connect-to", node, "https://www.example/")
+        self.assert_failed(
+            9, "authority's certificate to --cacert", "--connect-to", node, "https://www.example/"
+        )
         insecure = self.fetch("-k", "--connect-to", node, "https://other/")
         self.assertTrue(insecure.stdout.startswith("other other  "), insecure.stderr)
         self.assertIn("hello-fetch: --insecure: no certificate is checked", insecure.stderr)
