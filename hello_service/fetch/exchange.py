@@ -37,6 +37,8 @@ from hello_service.fetch.reader import ResponseReader
 from hello_service.fetch.response import ClientRequest, RawResponse
 from hello_service.fetch.sending import Sending
 from hello_service.fetch.tls import Handshake
+from hello_service.fetch.trust import HandshakeWith, OwnHandshake
+from hello_service.fetch.way import Way
 from hello_service.fetch.wire import Observer, Wire
 
 READ_SIZE = 256 * 1024

@@ -1,11 +1,9 @@
-"""The TLS of one connection: whom it trusts, that the certificate is the host's, what went wrong.
+"""The TLS of one connection: that the certificate is the host's, what it came to, what went wrong.
 
 Twisted's own check of the host's name (C{optionsForClientTLS}) accepts a certificate when its names
 cannot be read at all, so the name is checked here, after the handshake and before anything is sent.
 """
 
-from collections.abc import Callable
-from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 from twisted.internet.error import ConnectionClosed
@@ -13,21 +11,13 @@ from twisted.internet.interfaces import IOpenSSLClientConnectionCreator, ISSLTra
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from hello_service.fetch.authorities import authorities_in
-from hello_service.fetch.certificate import address, is_number, names_fault
+from hello_service.fetch.certificate import is_number, names_fault
 from hello_service.fetch.errors import HandshakeCut, ResponseError, TLSFailed
 from hello_service.fetch.negotiated import Negotiated, negotiated
 from hello_service.fetch.request import NoTLS
-from hello_service.fetch.tls_words import (
-    FOR_HTTPS,
-    Advice,
-    Refusal,
-    failure_sentence,
-    refusal_sentence,
-)
+from hello_service.fetch.tls_words import FOR_HTTPS, Advice, failure_sentence
 
 if TYPE_CHECKING:
-    from OpenSSL.crypto import X509
     from OpenSSL.SSL import Connection
     from twisted.protocols.tls import TLSMemoryBIOProtocol
 
@@ -165,112 +155,3 @@ class Handshake:
 
     def _sentence(self, error: BaseException | None) -> str:
         return failure_sentence(error, self._host, self._advice)
-
-
-HandshakeWith = Callable[[str], Handshake]
-"""Makes the handshake of one connection with a host, from L{tls_host}."""
-
-
-class OwnHandshake(Handshake):
-    """A handshake by our own policy, which knows why it refused a certificate.
-
-    TLS 1.2 or newer, with Twisted's choice of ciphers.
-    """
-
-    def __init__(
-        self,
-        host: str,
-        advice: Advice = FOR_HTTPS,
-        trusted: str | None = None,
-        **options: Any,
-    ) -> None:
-        """
-        @param trusted: how messages call what C{trustRoot} was made of.
-        @param options: more for L{CertificateOptions}; C{trustRoot} is the platform's authorities
-            unless given.
-        @raises NoTLS: if the extra for TLS is not installed.
-        """
-        ssl = _twisted_ssl()
-        creator = ssl.CertificateOptions(**{"trustRoot": ssl.platformTrust(), **options})
-        if trusted is not None:  # an authority that is named need be no root
-            from OpenSSL import crypto
-
-            flag = crypto.X509StoreFlags.PARTIAL_CHAIN
-            creator.getContext().get_cert_store().set_flags(flag)
-        super().__init__(host, creator, advice)
-        self._trusted = trusted
-        self._refusal: Refusal | None = None
-        self._accepted = False
-
-    def clientConnectionForTLS(self, tlsProtocol: "TLSMemoryBIOProtocol") -> "Connection":
-        """Send the name, and have the chain verified."""
-        from OpenSSL import SSL
-
-        connection = super().clientConnectionForTLS(tlsProtocol)
-        _send_name(connection, self._host)
-        mode = SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT
-        connection.set_verify(mode, self._verified)
-        return connection
-
-    def _verified(
-        self, connection: "Connection", certificate: "X509", code: int, depth: int, ok: int
-    ) -> bool:
-        """Note what OpenSSL finds about one certificate of the chain; change nothing about it."""
-        if not ok:
-            self._refusal = Refusal(code, depth, certificate)
-        else:
-            self._accepted = True
-        return bool(ok)
-
-    def _sentence(self, error: BaseException | None) -> str:
-        if self._refusal:
-            return refusal_sentence(self._refusal, self._trusted, self._advice)
-        return failure_sentence(error, self._host, self._advice, self._accepted)
-
-
-class UncheckedHandshake(Handshake):
-    """A handshake with whoever answers, for tests: the certificate may be anybody's."""
-
-    def __init__(self, host: str) -> None:
-        """
-        @raises NoTLS: if the extra for TLS is not installed.
-        """
-        super().__init__(host, _twisted_ssl().CertificateOptions(verify=False))
-
-    def clientConnectionForTLS(self, tlsProtocol: "TLSMemoryBIOProtocol") -> "Connection":
-        connection = super().clientConnectionForTLS(tlsProtocol)
-        _send_name(connection, self._host)
-        return connection
-
-    def check(self, transport: Any) -> None:
-        """Take any certificate."""
-
-    def _sentence(self, error: BaseException | None) -> str:
-        shown = self.negotiated() is not None
-        return failure_sentence(error, self._host, self._advice, accepted=shown)
-
-
-def trusting(file: str) -> HandshakeWith:
-    """Make handshakes that trust the authorities in a PEM file, and nobody else.
-
-    As with curl, an authority need not be a root: who trusts an intermediate one needs no other.
-
-    @raises BadAuthorities: if there are none in it.
-    @raises NoTLS: if the extra for TLS is not installed.
-    """
-    root = _twisted_ssl().trustRootFromCertificates(authorities_in(file))
-    return partial(OwnHandshake, trusted=file, trustRoot=root)
-
-
-def _twisted_ssl() -> Any:
-    try:
-        import twisted.internet.ssl as ssl
-    except ImportError:
-        raise NoTLS("TLS needs its extra: pip install 'hello_service[tls]'") from None
-    return ssl
-
-
-def _send_name(connection: "Connection", host: str) -> None:
-    """Tell the server which host is meant (SNI, RFC 6066 section 3: never an address)."""
-    if address(host) is None:
-        connection.set_tlsext_host_name(host.encode())

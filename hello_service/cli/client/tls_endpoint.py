@@ -15,8 +15,9 @@ from twisted.internet.interfaces import IStreamClientEndpoint
 from hello_service.cli.client.secured import SecuredEndpoint
 from hello_service.cli.trouble import Trouble, TroubleError
 from hello_service.fetch.request import InvalidRequest, NoTLS, ascii_name
-from hello_service.fetch.tls import OwnHandshake, tls_host
+from hello_service.fetch.tls import tls_host
 from hello_service.fetch.tls_words import Advice
+from hello_service.fetch.trust import OwnHandshake
 from hello_service.values import BadValue, positive_seconds
 
 _PARTS = ("host", "port", "timeout", "bindAddress", "certificate", "privateKey", "trustRoots",

@@ -10,8 +10,8 @@ from hello_service.cli.trouble import Trouble, TroubleError
 from hello_service.fetch.authorities import BadAuthorities
 from hello_service.fetch.exchange import Settings
 from hello_service.fetch.request import NoTLS, Place
-from hello_service.fetch.tls import HandshakeWith, OwnHandshake, UncheckedHandshake, trusting
 from hello_service.fetch.tls_words import FOR_HTTPS
+from hello_service.fetch.trust import HandshakeWith, OwnHandshake, UncheckedHandshake, trusting
 from hello_service.fetch.way import Way
 from hello_service.fetch.wire import Observer
 from hello_service.values import BadValue
