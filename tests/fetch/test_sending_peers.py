@@ -212,6 +212,22 @@ class SocketTests(SendingTestCase):
                 self.assertIn("while the body was sent, after", str(error))
                 await peers.lost
 
+    async def test_refused(self) -> None:
+        """A refusal arrives although the server closes with bytes unread, which is a reset."""
+
+        def refuse(transport: Any) -> None:
+            transport.pauseProducing()
+            transport.write(b"HTTP/1.1 413 Too Large\r\nContent-Length: 5\r\n\r\nlarge")
+            transport.loseConnection()
+
+        for length in (1 << 40, UNKNOWN_LENGTH):
+            peers, body = Peers(refuse), Endless(length)
+            url = f"http://127.0.0.1:{self.listen(peers)}/"
+            response, page = await self.send(url, body)
+            self.assertEqual((response.code, page), (413, b"large"))
+            self.assertEqual(body.told.count("stop"), 1)
+            await peers.lost
+
     async def test_deaf(self) -> None:
         """A server that reads nothing is given no more than its connection holds, and a time."""
         self.agent = RawAgent(self.reactor, Settings(read_timeout=0.3))
