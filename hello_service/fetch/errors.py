@@ -172,7 +172,9 @@ class BodyFailed(ResponseError):
     @classmethod
     def broken(cls, sent: int, reason: Failure) -> "BodyFailed":
         """Say that its producer failed after C{sent} bytes."""
-        error = cls(f"the body to send broke off after {sent} bytes: its producer failed")
+        error = cls(
+            f"the body to send broke off after {sent} bytes: reasons has its producer's error"
+        )
         error.reason, error.__cause__ = reason, reason.value
         return error
 

@@ -57,8 +57,8 @@ class Settings:
     @ivar connect_timeout: from the request to the connection, which includes resolving the name
         and every attempt.
     @ivar read_timeout: between two reads, and until somebody asks for the body; the time in which
-        the consumer of the body pauses does not count. While a body is sent, the time that the
-        peer has to take some of it; what the kernel still holds may take it twice that.
+        the consumer of the body pauses does not count. While a body is sent, the time in which
+        the peer takes none of it; one that stops reading is given up after one to two times that.
     @ivar timeout: for the whole exchange.
     @ivar max_size: the most bytes that a body may have.
     @ivar family: the only address family to use, C{AF_INET} or C{AF_INET6}.
@@ -280,7 +280,7 @@ class Exchange(Protocol):
         if not reader.finished:
             self.transport.bufferSize = READ_SIZE  # type: ignore[attr-defined]
         self._response = RawResponse(reader.head, reader.length, self._request, wire, self)
-        if self._body and reader.head.status >= 400:  # RFC 9112, section 9.5
+        if self._body and reader.head.status >= 300:  # the body is not wanted, or not here
             self._body.stop()
         return self._response
 

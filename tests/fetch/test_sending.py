@@ -48,7 +48,7 @@ from tests.fetch.test_exchange import HEAD, Log
 from tests.fetching import LOCAL, V4, Endpoints, FetchTestCase, Producer
 
 REFUSED = b"HTTP/1.1 413 Content Too Large\r\nContent-Length: 5\r\n\r\n"
-EARLY = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n"
+EARLY = b"HTTP/1.1 299 OK\r\nContent-Length: 5\r\n\r\n"
 
 
 class AtOnce(Producer):
@@ -391,7 +391,8 @@ class FaultyProducerTests(SendingTestCase):
             self.producer.done.errback(ZeroDivisionError())
             error = self.failed(answer, BodyFailed, RequestGenerationFailed)
             self.assertEqual(
-                str(error), "the body to send broke off after 1 bytes: its producer failed"
+                str(error),
+                "the body to send broke off after 1 bytes: reasons has its producer's error",
             )
             self.assertIsInstance(error.reasons[0].value, ZeroDivisionError)
             self.assertEqual((self.body, self.transport.disconnected), (done, True))
@@ -482,6 +483,15 @@ class EarlyTests(SendingTestCase):
         self.assertTrue(self.transport.disconnecting)
         self.reactor.advance(LINGER)
         self.assertTrue(self.transport.disconnected)
+
+    def test_elsewhere(self) -> None:
+        """A redirect stops the body: whoever follows it begins anew."""
+        answer = self.sending(10)
+        self.write(b"hel")
+        self.peer.dataReceived(b"HTTP/1.1 300 Multiple Choices\r\nContent-Length: 0\r\n\r\n")
+        self.assertEqual((self.response(answer).code, self.body), (300, b"hel"))
+        self.assertEqual(self.producer.told, ["start", "stop"])
+        self.assertTrue(self.transport.disconnecting)
 
     def test_interim(self) -> None:
         """An interim head stops nothing."""
