@@ -14,7 +14,6 @@ from twisted.web.iweb import UNKNOWN_LENGTH, IBodyProducer
 from zope.interface import implementer
 
 from hello_service.fetch.errors import BodyFailed
-from hello_service.fetch.happy_eyeballs import Address
 from hello_service.fetch.request import InvalidRequest
 from hello_service.fetch.wire import Observer, Wire
 
@@ -76,7 +75,7 @@ class Sending:
         self._on_flow, self._on_end = on_flow, on_end
         self._room = BODY_KEPT
         self.whole = self.length == 0
-        if isinstance(wire.peer, Address) and ITCPTransport.providedBy(transport):
+        if ITCPTransport.providedBy(transport):
             # The head is a small segment, whose ACK the body would have to wait for.
             transport.setTcpNoDelay(True)
         transport.registerProducer(self, True)
