@@ -5,6 +5,8 @@ from datetime import UTC, datetime
 
 from hello_service.cli.escaping import escaped
 from hello_service.cli.fetch.asked import Asked
+from hello_service.cli.fetch.trouble import may_want_tls
+from hello_service.fetch.request import parse_url
 from hello_service.fetch.response import RawResponse
 
 SHOWN = 100
@@ -28,7 +30,7 @@ def status_hint(response: RawResponse, asked: Asked, first: Asked, now: float) -
     """
     code = response.code
     match code:
-        case 400 if _may_want_tls(asked):
+        case 400 if may_want_tls(parse_url(asked.url)) and asked.body is None:
             return "400 is about the request: if this port is one for TLS, ask for https://"
         case 401:
             return f"401 {_login(response, asked, first)}"
@@ -59,12 +61,6 @@ def status_hint(response: RawResponse, asked: Asked, first: Asked, now: float) -
         case 502 | 503 | 504:
             return _balancer(response, now)
     return ""
-
-
-def _may_want_tls(asked: Asked) -> bool:
-    """Servers answer plain HTTP on a port for TLS by 400, and say why in a page of their own."""
-    scheme, _, port = asked.origin
-    return scheme == "http" and port != 80 and asked.body is None
 
 
 def _login(response: RawResponse, asked: Asked, first: Asked) -> str:

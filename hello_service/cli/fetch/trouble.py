@@ -22,7 +22,7 @@ from hello_service.fetch.errors import (
     TLSFailed,
 )
 from hello_service.fetch.reader import Ending
-from hello_service.fetch.request import NoTLS, Place, parse_url
+from hello_service.fetch.request import PORTS, NoTLS, Place, parse_url
 from hello_service.fetch.response import RawResponse
 from hello_service.fetch.way import Way
 from hello_service.fetch.wire import Wire
@@ -66,7 +66,7 @@ def fetch_trouble(error: BaseException, place: Place, way: Way, seconds: float) 
         case ConnectTimeout():
             return connect_trouble(error, end, seconds)
         case ResponseError():
-            return _response_trouble(error, place.authority)
+            return _response_trouble(error, place)
     return connect_trouble(error, end, seconds)
 
 
@@ -79,7 +79,8 @@ def time_trouble(url: str, seconds: float) -> TroubleError:
     )
 
 
-def _response_trouble(error: ResponseError, place: str) -> TroubleError:
+def _response_trouble(error: ResponseError, asked: Place) -> TroubleError:
+    place = asked.authority
     match error:
         case BodyFailed(reason=None):
             return TroubleError(
@@ -97,6 +98,8 @@ def _response_trouble(error: ResponseError, place: str) -> TroubleError:
             return TroubleError(Trouble.TIMEOUT, f"{place}: {error}: {advice}.")
         case CutShort():
             advice = "try again; --trace shows what came"
+            if may_want_tls(asked) and error.wire.times.first_byte is None:
+                advice = "try again, or ask for https://, if this port is one for TLS"
             return TroubleError(Trouble.RESET, f"{place}: {error}: {advice}.")
         case BodyTooLarge():
             return TroubleError(Trouble.SIZE, f"{place}: {error}: --max-size sets how many it may.")
@@ -111,6 +114,11 @@ def _response_trouble(error: ResponseError, place: str) -> TroubleError:
             )
     advice = "this is the server's fault; --trace shows what came"
     return TroubleError(Trouble.PROTOCOL, f"{place}: {_unmarked(str(error))}: {advice}.")
+
+
+def may_want_tls(place: Place) -> bool:
+    """Whether a refusal may come from a port for TLS that was spoken to without."""
+    return place.scheme == "http" and place.port != PORTS["http"]
 
 
 def _unmarked(sentence: str) -> str:

@@ -603,6 +603,14 @@ class TroubleTests(CommandTestCase):
         self.assert_trouble(command, Trouble.RESET, "3 of 5 bytes", "(3 bytes) is in 'page.part'")
         self.assertEqual(self.files(), {"page": b"old", "page.part": b"hel"})
 
+    def test_closed_without_a_word(self) -> None:
+        """It may be a port for TLS, if it is not the one for http."""
+        for url, told in (("http://192.0.2.1:8443/", True), (URL, False)):
+            command = self.start(url)
+            self.answered(command)
+            sentence = str(self.failureResultOf(command, TroubleError).value)
+            self.assertEqual("or ask for https://, if" in sentence, told)
+
     def test_protocol(self) -> None:
         """What is no HTTP."""
         for banner, words in (
