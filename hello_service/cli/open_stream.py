@@ -40,11 +40,14 @@ class OpenStream:
                 return os.write(self._descriptor, data[: self._most])
         return 0
 
-    def keep(self) -> None:
+    def write_stray(self, data: bytes) -> None:
+        self.write(data)
+
+    def keep(self) -> bool:
         if self._close:
             os.close(self._descriptor)
+        return False
 
-    def give_up(self) -> str:
+    def give_up(self) -> None:
         with suppress(OSError):  # what does not get there is why it is given up
             self.keep()
-        return ""

@@ -17,7 +17,7 @@ class OpenStreamTests(SynchronousTestCase):
         with TemporaryFile() as stream:
             place = OpenStream(stream.fileno(), close=False)
             self.assertEqual(place.write(b"hello" * 9999), 9999 * 5)
-            self.assertEqual(place.give_up(), "")
+            place.give_up()
             stream.write(b"!")
             stream.seek(0)
             self.assertEqual(stream.read(), b"hello" * 9999 + b"!")
@@ -53,4 +53,4 @@ class OpenStreamTests(SynchronousTestCase):
         self.addCleanup(os.close, writer)
         place = OpenStream(writer, close=False)
         self.assertRaises(BrokenPipeError, place.write, b"hello")
-        self.assertEqual(place.give_up(), "")
+        place.give_up()

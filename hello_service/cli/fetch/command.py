@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Callable
+from copy import copy
 from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
@@ -12,7 +13,7 @@ from twisted.internet.defer import Deferred, TimeoutError
 from hello_service.cli.console import Console
 from hello_service.cli.escaping import escaped
 from hello_service.cli.fetch.asking import Asking
-from hello_service.cli.fetch.connecting import INSECURE, Ways, ignored_proxy, settings_of
+from hello_service.cli.fetch.continuing import Kept
 from hello_service.cli.fetch.no_page import why_no_page
 from hello_service.cli.fetch.options import Options, parse_options
 from hello_service.cli.fetch.page import Page
@@ -54,7 +55,9 @@ class Command:
             keep_framing=options.raw,
             observer=self._trace or Observer(),
         )
-        self._asking = Asking(reactor, RawAgent(reactor, settings), options, console)
+        self._agent = RawAgent(reactor, settings)
+        self._asking = Asking(self._agent, options, console)
+        self._kept = Kept(options, self._name, self._hint)
 
     async def run(self) -> int:
         """Do it; return the exit status."""
@@ -73,7 +76,13 @@ class Command:
         if ignored := ignored_proxy(self._options.place):
             self._hint(ignored)
         try:
-            response = await self._asking.response()
+            return await self._run()
+        finally:
+            self._kept.close()
+
+    async def _run(self) -> int:
+        try:
+            response = await self._kept.response(self._ask)
         except NotFollowed as error:
             raise TroubleError(Trouble.PROTOCOL, f"{error}; {self._untouched()}.") from None
         try:
@@ -83,9 +92,19 @@ class Command:
         await self._console.drained()
         return 0
 
+    async def _ask(self, headers: list[tuple[bytes, bytes]]) -> RawResponse:
+        """Ask for the page with these headers besides."""
+        options = copy(self._options)
+        options.headers = [*options.headers, *headers]
+        self._asking = Asking(self._agent, options, self._console)
+        return await self._asking.response()
+
     async def _take(self, response: RawResponse) -> None:
         """Do with the response what its head and the options call for."""
         options = self._options
+        if self._kept.is_whole:
+            await self._save(response)
+            return
         no_page = why_no_page(self._asking.url, response)
         if no_page and not options.head:
             no_page += f"; {self._untouched()}"
@@ -110,10 +129,10 @@ class Command:
         return "nothing is saved"
 
     async def _save(self, response: RawResponse) -> None:
-        page = Page(self._reactor, self._options, self._console, response, self._name)
+        page = Page(self._reactor, self._options, self._console, response, self._name, self._kept)
         saved = await page.save(self._hint, self._asking.trouble)
         if self._name != "-":
-            self._hint(f"saved {saved} bytes as {self._name!r}.")
+            self._hint(f"{saved}.")
         if self._options.open:
             self._open(Path(self._name).absolute().as_uri())
 

@@ -109,6 +109,8 @@ def _saved(parser: ArgumentParser) -> None:
     add("--no-decompress", dest="decompress", action="store_false",
         help="save gzip and deflate as they came")  # fmt: skip
     add("--raw", action="store_true", help="save the bytes as they came, chunk sizes included")
+    add("--continue", dest="resume", action="store_true",
+        help="go on with FILE.part where an earlier try stopped; implies --fail")  # fmt: skip
     add("--open", action="store_true", help="open the saved page in the browser")
 
 

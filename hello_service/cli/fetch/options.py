@@ -8,13 +8,10 @@ from socket import AddressFamily
 from hello_service.cli.fetch.body import Body, body_from
 from hello_service.cli.fetch.login import ask_on_terminal, basic_login
 from hello_service.cli.fetch.option_groups import option_parser
-from hello_service.cli.fetch.redirects import explain_slashes, names_user
+from hello_service.cli.fetch.ranges import OWN_HEADERS
+from hello_service.cli.fetch.redirects import explain_slashes
 from hello_service.fetch.request import InvalidRequest, Place, parse_url, request_bytes
-from hello_service.fetch.sending import Sending
 from hello_service.values import BadValue
-
-FORM = b"application/x-www-form-urlencoded"
-"""What a body is, unless the user says otherwise: curl's, and a web form's."""
 
 
 class Options(argparse.Namespace):
@@ -42,6 +39,7 @@ class Options(argparse.Namespace):
     fail: bool
     decompress: bool
     raw: bool
+    resume: bool
     open: bool
     trace: bool
     trace_all: bool
@@ -113,10 +111,23 @@ def _complete_output(options: Options) -> None:
         raise BadValue(
             f"-o takes a file, not a folder: write its name, too, like {options.output + 'page'!r}."
         )
+    if options.resume:
+        try:
+            _check_continued(options)
+        except BadValue as error:
+            parser.error(str(error))
+    return options
 
 
-def _log_in(options: Options, user: str, ask: Callable[[str], str]) -> None:
-    if any(name.lower() == b"authorization" for name, _ in options.headers):
-        raise BadValue("-u sends Authorization: leave -u out, or the header.")
-    login = basic_login(user, options.place.authority, ask)
-    options.headers.append((b"Authorization", login))
+def _check_continued(options: Options) -> None:
+    """Complete what C{--continue} asks for: a page as it is, and no page of an error."""
+    names = [name.lower() for name, _ in options.headers]
+    if options.raw:
+        raise BadValue("--raw saves chunk sizes, which no range has: leave --continue out, or it.")
+    if options.head or options.output == "-":
+        raise BadValue("--continue goes on with a file: leave --head and -o - out.")
+    if set(names) & set(OWN_HEADERS):
+        raise BadValue("--continue sends Range and If-Range itself: leave out yours.")
+    options.fail = True
+    if options.decompress and b"accept-encoding" not in names:
+        options.headers.append((b"Accept-Encoding", b"identity"))

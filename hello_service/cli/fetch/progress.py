@@ -11,13 +11,15 @@ PATIENCE = 1.0
 class Progress:
     """A bar on a terminal, for bodies that take longer than `PATIENCE`, if tqdm is installed."""
 
-    def __init__(self, clock: IReactorTime, stream: Any, total: int | None) -> None:
+    def __init__(self, clock: IReactorTime, stream: Any, total: int | None, start: int = 0) -> None:
         """
         @param stream: the terminal, or C{None} to show nothing.
         @param total: bytes to come, if that is known.
+        @param start: bytes that are there already.
         """
         self._stream = stream
-        self._total = total
+        self._total = None if total is None else start + total
+        self._start = start
         self._count = 0
         self._bar: Any = None
         self._clock = clock
@@ -45,6 +47,7 @@ class Progress:
             return
         self._bar = tqdm(
             total=self._total,
+            initial=self._start,
             unit="B",
             unit_scale=True,
             file=self._stream,

@@ -13,7 +13,7 @@ from zope.interface import implementer
 from hello_service.cli.console import Console
 from hello_service.cli.fetch.saving import Place
 from hello_service.fetch.coding import BadCoding, Decoder
-from hello_service.fetch.errors import BodyTooLarge, ResponseError
+from hello_service.fetch.errors import BodyTooLarge, MalformedResponse, ResponseError
 from hello_service.fetch.response import RawResponse
 
 HELD = 64 * 1024
@@ -28,6 +28,7 @@ class Receiving:
     """Undoes the coding of a body and saves it, no faster than its place takes it.
 
     @ivar saved: bytes written.
+    @ivar replaced: whether the body is in place of a file that was there.
     @ivar done: fires when the body is whole and in its place; fails with L{ResponseError},
         L{BadCoding} or C{OSError}. Cancel it to give the body up.
     """
@@ -41,21 +42,29 @@ class Receiving:
         decoder: Decoder,
         max_size: int | None,
         progress: Callable[[int], object],
+        exactly: int | None = None,
     ) -> None:
         """
         @param reactor: L{IReactorTime} and L{IReactorFDSet}.
         @param console: nothing is saved while it is behind, so a trace does not grow in memory.
         @param max_size: most bytes to save: few bytes of gzip can be many.
         @param progress: is told how many bytes of the body came.
+        @param exactly: how many bytes to save, if the head has said that besides the framing.
         """
         self.saved = 0
+        self.replaced = False
         self.done: Deferred[None] = Deferred(lambda _: self._stop(CancelledError()))
         self._reactor = reactor
         self._console = console
         self._response = response
         self._place = place
         self._decoder = decoder
-        self._max_size = sys.maxsize if max_size is None else max_size
+        self._too_much: ResponseError = BodyTooLarge(max_size or 0)
+        if exactly is not None:
+            self._too_much = MalformedResponse("more bytes come than its Content-Range has")
+            max_size = exactly
+        self._exactly = exactly
+        self._most = sys.maxsize if max_size is None else max_size
         self._progress = progress
         self._held = b""
         self._pieces: Iterator[bytes] = iter(())
@@ -77,15 +86,20 @@ class Receiving:
         problem = self._problem or error
         try:
             if problem is None:
-                self._decoder.end()
-                self._place.keep()
-        except (BadCoding, OSError) as late:
+                self._end()
+        except (BadCoding, OSError, ResponseError) as late:
             problem = late
         if problem is None:
             self.done.callback(None)
         else:
             self._save_undecoded(problem)
             self.done.errback(problem)
+
+    def _end(self) -> None:
+        self._decoder.end()
+        if self._exactly not in (None, self.saved):
+            raise MalformedResponse("fewer bytes come than its Content-Range has")
+        self.replaced = self._place.keep()
 
     def _save_undecoded(self, problem: Exception) -> None:
         """Save what came and could not be made bytes of the page."""
@@ -94,7 +108,7 @@ class Receiving:
             rest = self._held
         if rest:
             with suppress(OSError):  # it is over already, for another reason
-                self._place.write(rest)
+                self._place.write_stray(rest)
 
     def fileno(self) -> int:
         return self._place.fileno()
@@ -142,11 +156,11 @@ class Receiving:
         if self._problem:
             return False
         if self._too_large:
-            raise BodyTooLarge(self._max_size)
+            raise self._too_much
         piece = next(self._pieces, None)
         if piece is None:
             return False
-        room = self._max_size - self.saved
+        room = self._most - self.saved
         self._too_large = len(piece) > room
         self._unsaved = memoryview(piece)[:room]
         return True

@@ -718,7 +718,7 @@ class TroubleTests(CommandTestCase):
     def test_few_descriptors(self) -> None:
         """A file that cannot be opened for want of descriptors is told so."""
 
-        def fail(*_: object) -> None:
+        def fail(*_: object, **__: object) -> None:
             raise OSError(errno.EMFILE, "Too many open files")
 
         self.patch(page, "place_at", fail)

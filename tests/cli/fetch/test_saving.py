@@ -12,7 +12,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from hello_service.cli.fetch.saving import NAME_LIMIT, NewFile, name_from_target, place_at
+from hello_service.cli.fetch.new_file import NewFile
+from hello_service.cli.fetch.part import NOTE
+from hello_service.cli.fetch.saving import (
+    NAME_LIMIT,
+    Place,
+    kept_part,
+    name_from_target,
+    place_at,
+)
+from hello_service.cli.fetch.source import Source
 
 
 class NameTests(SynchronousTestCase):
@@ -64,6 +73,13 @@ class PlaceTests(SynchronousTestCase):
         self.path = self.folder / "page"
         self.part = self.folder / "page.part"
 
+    def left(self, place: Place) -> str:
+        """Give a body up; return what is said of what is left."""
+        left = place.give_up()
+        assert left
+        self.assertEqual(Path(left.file).stat().st_size, left.size)
+        return left.sentence
+
     def test_whole(self) -> None:
         """A file appears when it is whole, with the usual permissions."""
         place = place_at(self.path)
@@ -84,13 +100,13 @@ class PlaceTests(SynchronousTestCase):
         self.path.write_bytes(b"old")
         place = place_at(self.path)
         place.write(b"hel")
-        self.assertIn("3 bytes", place.give_up())
+        self.assertIn("3 bytes", self.left(place))
         self.assertEqual(self.path.read_bytes(), b"old")
         self.assertEqual(self.part.read_bytes(), b"hel")
 
     def test_nothing(self) -> None:
         """Where nothing arrived nothing is left."""
-        self.assertEqual(NewFile(self.path).give_up(), "")
+        self.assertIsNone(NewFile(self.path).give_up())
         self.assertEqual(list(self.folder.iterdir()), [])
 
     def test_taken(self) -> None:
@@ -99,7 +115,7 @@ class PlaceTests(SynchronousTestCase):
         place.write(b"hello")
         self.path.mkdir()
         self.assertRaises(OSError, place.keep)
-        self.assertIn("5 bytes", place.give_up())
+        self.assertIn("5 bytes", self.left(place))
         self.assertEqual(self.part.read_bytes(), b"hello")
 
     def test_replaced(self) -> None:
@@ -175,7 +191,7 @@ class PlaceTests(SynchronousTestCase):
         self.assertEqual(place.write(b"hello, world"), 5)
         self.assertRaises(OSError, place.write, b", world")
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-        self.assertIn("5 bytes", place.give_up())
+        self.assertIn("5 bytes", self.left(place))
 
     def test_late_error(self) -> None:
         """What a file system says only at a close keeps the file that was there."""
@@ -245,3 +261,141 @@ class PlaceTests(SynchronousTestCase):
         self.patch(os, "geteuid", lambda: self.path.stat().st_uid + 1)
         place_at(self.path).keep()
         self.assertEqual(stat.S_IMODE(self.path.stat().st_mode), 0o666 & ~umask)
+
+
+SOURCE = Source("digest", '"tag"', 10)
+
+
+class EarlierTryTests(SynchronousTestCase):
+    """What an earlier try has kept."""
+
+    def setUp(self) -> None:
+        self.folder = Path(self.enterContext(TemporaryDirectory()))
+        self.path = self.folder / "page"
+        self.part = self.folder / "page.part"
+        self.part.write_bytes(b"earlier")
+
+    def files(self) -> dict[str, bytes]:
+        return {path.name: path.read_bytes() for path in self.folder.iterdir()}
+
+    def test_shorter(self) -> None:
+        """What is not longer is dropped, or not even there."""
+        for body, said in ((b"later", r"^What arrived \(5 bytes\) is dropped"), (b"", "^'/")):
+            place = place_at(self.path)
+            place.write(body)
+            left = place.give_up()
+            assert left
+            self.assertRegex(left.sentence, said)
+            self.assertIn("page.part' still has the 7 bytes of an earlier try.", left.sentence)
+            self.assertEqual((left.file, left.size), (str(self.part), 7))
+            self.assertEqual(self.files(), {"page.part": b"earlier"})
+
+    def test_killed(self) -> None:
+        """A process that is killed leaves the longer of the two, which is called the part."""
+        place = NewFile(self.path, source=SOURCE)
+        place.write(b"later..")
+        self.assertEqual(self.part.read_bytes(), b"earlier")
+        place.write(b".")
+        self.assertEqual(self.files(), {"page.part": b"later..."})
+        self.assertRaises(OSError, NewFile, self.path)
+        left = place.give_up()
+        assert left
+        self.assertRegex(left.sentence, r"part': --continue goes on from there\.$")
+
+    def test_after_one_was_killed(self) -> None:
+        """What was shorter than the part is begun anew, with a note of its own."""
+        short = self.folder / "page.part.new"
+        short.write_bytes(b"short")
+        os.setxattr(short, NOTE, SOURCE.written())
+        place = NewFile(self.path)
+        place.write(b"longest of all")
+        self.assertEqual(self.files(), {"page.part": b"longest of all"})
+        place.give_up()
+        part = kept_part(self.path)
+        assert part
+        self.assertIsNone(part.source)
+        part.close()
+
+    def test_whole(self) -> None:
+        """A page that is whole is kept in place of any part."""
+        place = place_at(self.path)
+        place.write(b"page")
+        self.assertFalse(place.keep())
+        self.assertEqual(self.files(), {"page": b"page"})
+        again = place_at(self.path)
+        self.assertTrue(again.keep())
+
+    def test_page_of_an_error(self) -> None:
+        """An answer that is not the page takes nothing of it away."""
+        place = NewFile(self.path, is_page=False)
+        place.write(b"Service Unavailable")
+        place.keep()
+        self.assertEqual(self.files(), {"page": b"Service Unavailable", "page.part": b"earlier"})
+        place = NewFile(self.path, is_page=False)
+        place.write(b"Service Unavailable")
+        place.give_up()
+        self.assertEqual(self.files()["page.part"], b"earlier")
+
+    def test_goes_on(self) -> None:
+        """A body is appended; what is none of it is not."""
+        part = kept_part(self.path)
+        assert part
+        part.source = SOURCE
+        place = NewFile(self.path, part, start=7)
+        place.write(b" later")
+        place.write_stray(b"not this")
+        self.assertRaises(OSError, NewFile, self.path)
+        left = place.give_up()
+        assert left
+        self.assertEqual((left.size, self.files()), (13, {"page.part": b"earlier later"}))
+        part = kept_part(self.path)
+        assert part
+        self.assertEqual(part.source, SOURCE)
+        place = NewFile(self.path, part, start=13)
+        place.keep()
+        self.assertRaises(OSError, os.getxattr, self.path, NOTE)
+        self.assertEqual(self.files(), {"page": b"earlier later"})
+
+    def test_stray(self) -> None:
+        """What ends in bytes that are none of the page is not gone on with."""
+        self.part.unlink()
+        place = NewFile(self.path, source=SOURCE)
+        place.write(b"page")
+        place.write_stray(b"<html>")
+        left = place.give_up()
+        assert left
+        self.assertNotIn("--continue", left.sentence)
+        self.assertEqual(self.files(), {"page.part": b"page<html>"})
+
+    def test_no_room_beside(self) -> None:
+        """Where nothing can be written beside the part, the part is free again."""
+        (self.folder / "page.part.new").mkdir()
+        self.assertRaises(OSError, NewFile, self.path)
+        part = kept_part(self.path)
+        assert part
+        part.close()
+
+    def test_nothing_kept(self) -> None:
+        """An empty part is nothing to go on with, nor is what is beside a pipe."""
+        self.part.write_bytes(b"")
+        self.assertIsNone(kept_part(self.path))
+        self.part.unlink()
+        self.assertIsNone(kept_part(self.path))
+        self.part.write_bytes(b"earlier")
+        os.mkfifo(self.path)
+        self.assertIsNone(kept_part(self.path))
+
+    def test_no_attributes(self) -> None:
+        """Where files have no attributes, no note is kept, and nothing else fails."""
+
+        def fail(*_: object) -> bytes:
+            raise OSError(errno.ENOTSUP, os.strerror(errno.ENOTSUP))
+
+        for name in ("getxattr", "setxattr", "removexattr"):
+            self.patch(os, name, fail)
+        self.part.unlink()
+        place = NewFile(self.path, source=SOURCE)
+        place.write(b"page")
+        left = place.give_up()
+        assert left
+        self.assertNotIn("--continue", left.sentence)
