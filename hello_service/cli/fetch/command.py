@@ -6,9 +6,10 @@ from collections.abc import Callable
 from copy import copy
 from functools import partial
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from twisted.internet.defer import Deferred, TimeoutError
+from twisted.web.iweb import IAgent
 
 from hello_service.cli.console import Console
 from hello_service.cli.escaping import escaped
@@ -27,6 +28,9 @@ from hello_service.fetch.agent import RawAgent
 from hello_service.fetch.response import RawResponse
 from hello_service.fetch.wire import Observer
 from hello_service.values import BadValue
+
+if TYPE_CHECKING:
+    from hello_service.cli.fetch.report import Report
 
 PROGRAM = "hello-fetch"
 
@@ -47,20 +51,31 @@ class Command:
         self._name = options.output or name_from_target(options.place.target)
         shown = sys.maxsize if options.trace_all else SHOWN
         self._trace = Trace(console.err, shown) if options.trace else None
-        settings = Settings(
-            connect_timeout=options.timeout,
-            read_timeout=options.timeout,
-            max_size=options.max_size,
-            family=options.family,
-            keep_framing=options.raw,
-            observer=self._trace or Observer(),
-        )
-        self._agent = RawAgent(reactor, settings)
-        self._asking = Asking(self._agent, options, console)
+        self._ways = Ways(options, self._hint)
+        observer = self._trace or Observer()
+        self._report: Report | None = None
+        if options.report:
+            # What only a report needs takes time to import, which others need not pay.
+            from hello_service.cli.fetch import report
+
+            self._report = report.Report(
+                options.url, report.destination(reactor, console, options.report)
+            )
+            observer = report.Both(observer, self._report)
+        self._agent: IAgent = RawAgent(reactor, settings_of(options, self._ways, observer))
+        if self._report:
+            self._agent = self._report.agent(self._agent)
+        self._asking = Asking(self._agent, options, console, self._ways)
         self._kept = Kept(options, self._name, self._hint)
 
     async def run(self) -> int:
-        """Do it; return the exit status."""
+        """Do it, and report it if that is wanted; return the exit status."""
+        try:
+            return await (self._report.of(self._in_time()) if self._report else self._in_time())
+        finally:
+            self._kept.close()
+
+    async def _in_time(self) -> int:
         running = Deferred.fromCoroutine(self._run())
         seconds = self._options.max_time
         if seconds is None:
@@ -130,7 +145,11 @@ class Command:
 
     async def _save(self, response: RawResponse) -> None:
         page = Page(self._reactor, self._options, self._console, response, self._name, self._kept)
-        saved = await page.save(self._hint, self._asking.trouble)
+        try:
+            saved = await page.save(self._hint, self._asking.trouble)
+        finally:
+            if self._report:
+                self._report.saved = page.saved
         if self._name != "-":
             self._hint(f"{saved}.")
         if self._options.open:

@@ -119,6 +119,8 @@ def _shown(parser: ArgumentParser) -> None:
     add("-v", "--trace", action="store_true",
         help="show each event of the socket on standard error")  # fmt: skip
     add("--trace-all", action="store_true", help="the same, with every byte of the body")
+    add("--report", metavar="json[:FILE]", type=_report, help="tell times, addresses, heads and the"
+        " outcome as JSON, at the end of standard output or in a file")  # fmt: skip
     add("-q", "--quiet", action="store_true", help="show no progress and no hints")
     add("-h", "--help", action="help", help="show this help")
     add("--version", action="version", version=f"hello_service {__version__}")
@@ -160,3 +162,10 @@ def _proxy_header(text: str) -> Callable[[IAddress, IAddress], bytes]:
         case "v2":
             return version_2
     raise BadValue(f"{text!r} is not a version of the PROXY header: write v1 or v2.")
+
+
+def _report(text: str) -> str:
+    form, colon, file = text.partition(":")
+    if form != "json" or (colon and not file):
+        raise BadValue(f"{text!r} is no report: write json, or json:FILE.")
+    return "-" if file == "/dev/stdout" else file or "-"

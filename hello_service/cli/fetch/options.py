@@ -40,6 +40,7 @@ class Options(argparse.Namespace):
     decompress: bool
     raw: bool
     resume: bool
+    report: str | None
     open: bool
     trace: bool
     trace_all: bool
@@ -111,6 +112,8 @@ def _complete_output(options: Options) -> None:
         raise BadValue(
             f"-o takes a file, not a folder: write its name, too, like {options.output + 'page'!r}."
         )
+    if options.report == options.output == "-":
+        parser.error("-o - prints the page: give the report a file, as in --report json:FILE.")
     if options.resume:
         try:
             _check_continued(options)
