@@ -133,4 +133,4 @@ def _quoted(response: RawResponse, name: bytes) -> str:
 
 
 def _short(value: bytes) -> str:
-    return escaped(value)[:SHOWN].replace("\n", " ")
+    return escaped(value[:SHOWN])[:SHOWN].replace("\n", " ")
