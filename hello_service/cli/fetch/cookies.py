@@ -2,6 +2,7 @@
 
 import re
 import warnings
+from collections.abc import Sequence
 from http.cookiejar import Cookie, CookieJar, DefaultCookiePolicy
 from ipaddress import ip_address
 from typing import Any, cast
@@ -33,12 +34,16 @@ class Cookies:
     def take(self, place: Place, headers: Headers) -> None:
         """Keep, replace or drop what a response from a place says."""
         request = _request(place)
+        for value in headers.getRawHeaders(b"set-cookie", [])[:COUNT_LIMIT]:
+            for cookie in self._read(value, request):
+                if len(self._jar) < COUNT_LIMIT and self._policy.set_ok(cookie, request):
+                    self._jar.set_cookie(cookie)
+
+    def _read(self, value: bytes, request: Request) -> Sequence[Cookie]:
+        """Read one header by itself: of several, the jar drops all if it cannot read one."""
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # the jar warns of what it cannot read
-            cookies = self._jar.make_cookies(cast(Any, _Answer(headers)), request)
-        for cookie in cookies:
-            if len(self._jar) < COUNT_LIMIT and self._policy.set_ok(cookie, request):
-                self._jar.set_cookie(cookie)
+            warnings.simplefilter("ignore")  # of what it cannot read it warns
+            return self._jar.make_cookies(cast(Any, _Answer(value)), request)
 
     def add_to(self, headers: Headers, place: Place) -> None:
         """Send to a place what is kept for it, in one header (RFC 6265, section 5.4).
@@ -76,17 +81,16 @@ class _AsBrowsers(DefaultCookiePolicy):
 
 
 class _Answer:
-    """Headers, as the jar asks for them."""
+    """One header, as the jar asks for them."""
 
-    def __init__(self, headers: Headers) -> None:
-        self._headers = headers
+    def __init__(self, value: bytes) -> None:
+        self._value = value.decode("latin-1")
 
     def info(self) -> Any:
         return self
 
     def get_all(self, name: str, default: list[str]) -> list[str]:
-        values = self._headers.getRawHeaders(name.encode(), [])
-        return [value.decode("latin-1") for value in values[:COUNT_LIMIT]]
+        return [self._value] if name == "Set-Cookie" else default
 
 
 def _request(place: Place) -> Request:
