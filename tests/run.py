@@ -55,7 +55,7 @@ STEPS = (
 """Each test is run twice: by pytest, its twistd on the default reactor, and by trial, on uvloop.
 
 Those of C{tests/live} are left out of what is measured: the others reach each line without them,
-and to measure their many processes takes a third as long again.
+and to measure their many processes takes a quarter as long again.
 """
 
 KINDS = {
