@@ -94,6 +94,16 @@ class ServerTests(EndpointTestCase):
             await server.end()
             self.assertEqual(server.received, b"")
 
+    async def test_intermediate(self) -> None:
+        """An authority in the folder need not be a root."""
+        middle = issue(None, self.authority.own, authority=True, common_name="Middle")
+        (self.folder / "authority.pem").write_bytes(middle.pem)
+        server = TLSServer(
+            self, issue(dns("a.example"), middle), factory=HelloFactory(self.reactor)
+        )
+        self.assertIn("Hello, Michael!", await self.greet("a.example", server.port))
+        await server.end()
+
     async def test_untrusted(self) -> None:
         """The certificate is not trusted, which is said in the words of https."""
         server = TLSServer(self, issue(dns("a.example")))
