@@ -22,6 +22,16 @@ def said(*arguments: str) -> str:
     raise AssertionError("they are taken")
 
 
+def options_in(text: str) -> set[str]:
+    """Return the options that a text names."""
+    return set(re.findall(r"(?<![\w-])--?[A-Za-z0-9][\w.-]*", text))
+
+
+def ours() -> set[str]:
+    """Return the options that we take."""
+    return options_in(option_parser().format_help())
+
+
 class CurlWordsTests(SynchronousTestCase):
     def test_told(self) -> None:
         """An option of curl's is answered with ours, wherever it stands."""
@@ -69,7 +79,11 @@ class CurlWordsTests(SynchronousTestCase):
 
     def test_none_is_ours(self) -> None:
         """What we take is not told to be written in another way."""
-        shown = option_parser().format_help()
-        ours = set(re.findall(r"(?<![\w-])--?[\w.-]+", shown))
-        self.assertEqual(set(WORDS) & ours, set())
+        self.assertEqual(set(WORDS) & ours(), set())
         self.assertGreater(len(WORDS), 40)
+
+    def test_what_is_proposed_is_ours(self) -> None:
+        """What we say to write can be written."""
+        proposed = {option for words in WORDS.values() for option in options_in(words)}
+        self.assertEqual(proposed - ours(), set())
+        self.assertGreater(len(proposed), 10)
