@@ -30,7 +30,7 @@ def status_hint(response: RawResponse, asked: Asked, first: Asked, now: float) -
     """
     code = response.code
     match code:
-        case 400 if may_want_tls(parse_url(asked.url)) and asked.body is None:
+        case 400 if may_want_tls(parse_url(asked.url)) and not _speaks_json(response):
             return "400 is about the request: if this port is one for TLS, ask for https://"
         case 401:
             return f"401 {_login(response, asked, first)}"
@@ -61,6 +61,11 @@ def status_hint(response: RawResponse, asked: Asked, first: Asked, now: float) -
         case 502 | 503 | 504:
             return _balancer(response, now)
     return ""
+
+
+def _speaks_json(response: RawResponse) -> bool:
+    """A program that was asked, and not a server that takes the request for a mistaken one."""
+    return "json" in _quoted(response, b"content-type")
 
 
 def _login(response: RawResponse, asked: Asked, first: Asked) -> str:

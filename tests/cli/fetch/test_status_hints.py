@@ -38,7 +38,8 @@ class StatusHintTests(FetchTestCase):
         self.assertIn("ask for https://", self.hint(426, b"Upgrade: TLS/1.2, HTTP/1.1"))
         for url in ("http://h/", "https://h:8443/"):
             self.assertEqual(self.hint(400, url=url), "")
-        self.assertEqual(self.hint(400, url="http://h:8443/", body=Data(b"")), "")
+        json = b"Content-Type: application/problem+json"
+        self.assertEqual(self.hint(400, json, url="http://h:8443/"), "")
 
     def test_login(self) -> None:
         """Who asks is to be told, by the scheme that the server names."""
