@@ -214,11 +214,23 @@ class FromTheStartTests(ContinueTestCase):
             self.assert_trouble(command, Trouble.RESET, "still has the 4 bytes of an earlier try")
             self.assertEqual(self.files(), {"page.part": PAGE[:4]})
 
+    def test_all_of_another(self) -> None:
+        """A 416 of a page that has changed does not make the part that page."""
+        Path("page.part").write_bytes(PAGE)
+        other = head('ETag: "new"', "Content-Range: bytes */10", status="416 No")
+        command = self.go_on(other)
+        self.assertNoResult(command)
+        self.assertEqual(self.files(), {"page.part": PAGE})
+        self.answered(command, WHOLE + PAGE)
+        self.assertEqual(self.successResultOf(command), 0)
+
     def test_nothing_after_the_end(self) -> None:
         """An empty range behind the end is no part of anything."""
         Path("page.part").write_bytes(PAGE)
-        self.go_on(part_of("bytes 10-9/10", length=0))
+        command = self.go_on(part_of("bytes 10-9/10", length=0))
         self.assertIn("sends bytes 10 to 9", self.said())
+        self.answered(command, WHOLE + PAGE)
+        self.assertEqual(self.successResultOf(command), 0)
 
     def test_longer_than_the_page(self) -> None:
         """A part that is longer than the page is kept until the page is whole."""
@@ -334,11 +346,13 @@ class LosesNothingTests(ContinueTestCase):
 
     def test_two_at_once(self) -> None:
         """The second of two does not even ask."""
-        self.start("--continue", URL)
+        first = self.start("--continue", URL)
         count = len(self.reactor.tcpClients)
         command = self.start("--continue", URL)
         self.assert_trouble(command, Trouble.FILE, "page.part", "another process writes it")
         self.assertEqual(len(self.reactor.tcpClients), count)
+        first.cancel()
+        self.failureResultOf(first, CancelledError)
 
     def test_wrong_uses(self) -> None:
         """What makes no sense together is refused."""

@@ -205,6 +205,7 @@ class PlaceTests(SynchronousTestCase):
         patch = self.patch(os, "close", close)
         self.assertRaises(OSError, place.keep)
         patch.restore()
+        self.assertIn("3 bytes", self.left(place))
         self.assertEqual(self.path.read_bytes(), b"old")
         self.assertEqual(self.part.read_bytes(), b"new")
 
