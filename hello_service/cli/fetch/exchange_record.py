@@ -148,10 +148,7 @@ NO_EXCHANGE: Told = {
 
 
 def _told_response(wire: Wire, method: str) -> Told:
-    try:
-        head: Head | None = parse_head(wire.head)
-    except ResponseError:
-        head = None
+    head = _sound_head(wire.head)
     return {
         "version": head and _text(head.version),
         "status": head and head.status,
@@ -166,6 +163,16 @@ def _told_response(wire: Wire, method: str) -> Told:
         "body": wire.received,
         "excess": wire.excess,
     }
+
+
+def _sound_head(raw: bytes) -> Head | None:
+    """Return what a head says, unless it is not whole or breaks the grammar."""
+    if not raw.endswith(b"\r\n\r\n"):
+        return None
+    try:
+        return parse_head(raw)
+    except ResponseError:
+        return None
 
 
 def _pairs(raw: bytes) -> list[list[str]]:

@@ -11,6 +11,7 @@ from twisted.internet.error import ConnectionRefusedError
 
 from hello_service.cli.fetch.options import parse_options
 from hello_service.cli.fetch.part import NOTE
+from hello_service.cli.fetch.progress import PATIENCE
 from hello_service.cli.trouble import Trouble
 from tests.cli.fetch.test_command import URL, CommandTestCase, head
 
@@ -78,6 +79,16 @@ class GoOnTests(ContinueTestCase):
         chunked = part_of("bytes 4-9/10", "Transfer-Encoding: chunked", length=None)
         self.assertEqual(self.successResultOf(self.go_on(chunked + b"6\r\n456789\r\n0\r\n\r\n")), 0)
         self.assertEqual(self.files(), {"page": PAGE})
+
+    def test_progress(self) -> None:
+        """The bar is of the whole page, and begins with what is there."""
+        command = self.start("--continue", URL, terminal=True)
+        self.answered(command, REST + PAGE[4:6], close=False)
+        self.reactor.advance(PATIENCE)
+        self.peer.dataReceived(PAGE[6:])
+        self.close()
+        self.assertEqual(self.successResultOf(command), 0)
+        self.assertIn("10.0/10.0", self.said())
 
     def test_again_and_again(self) -> None:
         """What breaks off again is longer, and goes on from there."""

@@ -9,6 +9,8 @@ from operator import methodcaller
 from pathlib import Path
 from typing import Any
 
+from hypothesis import given
+from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 from OpenSSL.crypto import X509
 from twisted.internet.address import IPv4Address, UNIXAddress
@@ -18,13 +20,14 @@ from twisted.internet.testing import StringTransport
 from twisted.trial.unittest import SynchronousTestCase
 
 from hello_service.cli.console import Outlet
-from hello_service.cli.fetch.exchange_record import CERTIFICATES, NAMES
+from hello_service.cli.fetch.exchange_record import CERTIFICATES, NAMES, ExchangeRecord
 from hello_service.cli.fetch.options import parse_options
 from hello_service.cli.fetch.report import Report
 from hello_service.cli.run import status_of
 from hello_service.cli.trouble import Trouble
 from hello_service.fetch.negotiated import Negotiated
 from hello_service.fetch.proxy_header import version_1, version_2
+from hello_service.fetch.wire import Times, Wire
 from tests.certificates import dns, issue
 from tests.cli.fetch.test_command import PAGE, URL, CommandTestCase, head
 
@@ -455,6 +458,28 @@ class HearingTests(SynchronousTestCase):
         self.assertEqual(told["request"]["head"], "POST / HTTP/1.1\r\n\r\n")
         self.assertEqual(told["bytes"], {"sent": 23, "received": 2})
         self.assertEqual((told["times"]["sent"], told["times"]["first_byte"]), (2, 3))
+
+    def response(self, head: bytes) -> Any:
+        """Return what is told of a head."""
+        exchange = ExchangeRecord(b"GET", URL.encode(), lambda: 0.0)
+        exchange.wire = Wire(b"", Times(0.0), head=head)
+        told = exchange.told(0.0)["response"]
+        VALIDATOR.evolve(schema=SCHEMA["properties"]["response"]).validate(told)
+        return told
+
+    def test_refused_heads(self) -> None:
+        """A head that is not whole says nothing; one that is refused as a whole is still read."""
+        self.assertIsNone(self.response(b"HTTP/1.1 200 OK")["status"])
+        self.assertIsNone(self.response(b"HTTP/1.1 200 Okay")["status"])
+        self.assertEqual(self.response(b"HTTP/1.1 101 Go\r\n\r\n")["status"], 101)
+        folded = self.response(b"HTTP/1.1 200 OK\r\nA: b\r\n c\r\n\r\n")
+        self.assertEqual(folded["headers"], [["A", "b c"]])
+
+    @given(st.binary(min_size=1))
+    def test_any_head(self, data: bytes) -> None:
+        """Whatever came is told as it came."""
+        for raw in (data, b"HTTP/1.1 200 OK\r\n" + data + b"\r\n\r\n"):
+            self.assertEqual(self.response(raw)["raw"].encode("latin-1"), raw)
 
     def test_proxy_headers(self) -> None:
         """A PROXY header of either version is no request."""
