@@ -17,10 +17,11 @@ class OpenStreamTests(SynchronousTestCase):
         with TemporaryFile() as stream:
             place = OpenStream(stream.fileno(), close=False)
             self.assertEqual(place.write(b"hello" * 9999), 9999 * 5)
+            place.write_stray(b"?")
             place.give_up()
             stream.write(b"!")
             stream.seek(0)
-            self.assertEqual(stream.read(), b"hello" * 9999 + b"!")
+            self.assertEqual(stream.read(), b"hello" * 9999 + b"?!")
 
     def test_full_pipe(self) -> None:
         """A pipe takes what it has room for, and is never waited for; nor is a socket."""
