@@ -21,12 +21,10 @@ from hello_service import ERRORS_PAGE, __version__
 from hello_service.cli.console import Console, Outlet
 from hello_service.cli.fetch.exchange_record import NO_EXCHANGE, ExchangeRecord, Told
 from hello_service.cli.fetch.page import Saved
+from hello_service.cli.run import BROKEN_PIPE
 from hello_service.cli.trouble import Trouble, TroubleError, output_trouble
 from hello_service.fetch.negotiated import Negotiated
 from hello_service.fetch.wire import Observer
-
-BROKEN_PIPE = 141
-"""The exit status when nobody reads the output."""
 
 
 class Destination(Protocol):
