@@ -55,6 +55,17 @@ class UvloopReactor(AsyncioSelectorReactor):
             self.callWhenRunning(self._watch_children)
         super().run(installSignalHandlers)  # type: ignore[no-untyped-call]
 
+    def iterate(self, delay: float = 0.0) -> None:
+        """Do what is due, and go on for a time.
+
+        @param delay: that time, in seconds; all of it passes, even if something happens sooner.
+        """
+        if delay:
+            self.loop.call_later(delay, self.loop.stop)
+        else:
+            self.loop.stop()  # after one turn
+        self.loop.run_forever()
+
     def _watch_children(self) -> None:
         # A running uvloop takes over the wake-up descriptor through which Twisted would learn of
         # SIGCHLD, but it has Python's signal handlers called at once.

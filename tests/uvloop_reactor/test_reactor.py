@@ -1,6 +1,7 @@
 """The uvloop reactor's installation and its children."""
 
 import signal
+import socket
 import subprocess
 import sys
 from typing import Any
@@ -12,6 +13,39 @@ from twisted.python.failure import Failure
 
 from tests.processes import PATIENCE
 from tests.uvloop_reactor.conversing import ReactorTestCase
+
+
+class IterateTests(ReactorTestCase):
+    def setUp(self) -> None:
+        super().setUp()
+        self.done: list[str] = []
+
+    def test_one_turn(self) -> None:
+        def again() -> None:
+            self.done.append("turn")
+            self.reactor.loop.call_soon(again)
+
+        self.reactor.loop.call_soon(again)
+        self.reactor.callLater(0, self.done.append, "call")
+        self.reactor.iterate()
+        self.assertEqual(sorted(self.done), ["call", "turn"])
+        self.reactor.iterate(0)
+        self.assertEqual(sorted(self.done), ["call", "turn", "turn"])
+
+    def test_a_turn_sees_what_is_there_to_read(self) -> None:
+        ours, theirs = socket.socketpair()
+        self.addCleanup(ours.close)
+        self.addCleanup(theirs.close)
+        self.reactor.loop.add_reader(ours, self.done.append, "read")
+        theirs.send(b"x")
+        self.reactor.iterate()
+        self.assertEqual(self.done, ["read"])
+
+    def test_for_a_time(self) -> None:
+        self.reactor.callLater(0.01, self.done.append, "in time")
+        self.reactor.callLater(PATIENCE, self.done.append, "too late")
+        self.reactor.iterate(0.02)
+        self.assertEqual(self.done, ["in time"])
 
 
 class ProcessTests(ReactorTestCase):
