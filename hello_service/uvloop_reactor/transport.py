@@ -13,6 +13,7 @@ from typing import Any, Protocol
 from twisted.internet.error import ConnectionAborted, ConnectionDone, ConnectionLost
 from twisted.internet.interfaces import (
     IConsumer,
+    IFileDescriptor,
     IHalfCloseableDescriptor,
     IHalfCloseableProtocol,
     ILoggingContext,
@@ -59,6 +60,7 @@ class Server(Protocol):
 @implementer(
     ITCPTransport,
     ITLSTransport,
+    IFileDescriptor,
     IHalfCloseableDescriptor,
     IConsumer,
     IPushProducer,
@@ -176,6 +178,9 @@ class Connection(SocketFacts, asyncio.Protocol):
     def loseConnection(self) -> None:
         """Close once everything queued is sent and the producer, if it is to go on, is done."""
         if self.connected and not self.disconnecting:
+            if self._write_ended:
+                self.connectionLost(_DONE)
+                return
             self.disconnecting = 1
             self.reading = False
             if self._awaits_producer():
@@ -259,6 +264,11 @@ class Connection(SocketFacts, asyncio.Protocol):
             elif self._half_closing:
                 self.reactor.loop.call_soon(self._half_close)
 
+    def stopConsuming(self) -> None:
+        """Forget the producer and close."""
+        self.unregisterProducer()
+        self.loseConnection()
+
     # IPushProducer
 
     def pauseProducing(self) -> None:
@@ -336,6 +346,16 @@ class Connection(SocketFacts, asyncio.Protocol):
     def logPrefix(self) -> str:
         """Return what names the connection in a log."""
         return self.logstr
+
+    @property
+    def client(self) -> tuple[Any, ...]:
+        """The name of the client's socket."""
+        return self._peer
+
+    @property
+    def hostname(self) -> str:
+        """The client's IP address."""
+        return str(self._peer[0])
 
     @property
     def bufferSize(self) -> int:

@@ -2,18 +2,27 @@
 
 import re
 from collections.abc import Callable
+from itertools import permutations
+from pathlib import Path
 from typing import Any
 
+import twisted.internet.reactor
+import twisted.test
 import uvloop
 from twisted.internet.epollreactor import EPollReactor
 from twisted.internet.interfaces import (
     IConsumer,
+    IFileDescriptor,
     IHalfCloseableDescriptor,
     ILoggingContext,
     IPushProducer,
+    ISSLTransport,
+    ISystemHandle,
     ITCPTransport,
+    ITLSTransport,
     ITransport,
 )
+from twisted.internet.ssl import CertificateOptions, PrivateCertificate
 from twisted.python.failure import Failure
 
 from hello_service.uvloop_reactor.reactor import UvloopReactor
@@ -22,9 +31,12 @@ from tests.uvloop_reactor.conversing import MUCH, HalfPeer, Producer, ReactorTes
 INTERFACES = (
     ITransport,
     ITCPTransport,
+    ITLSTransport,
     IConsumer,
     IPushProducer,
+    IFileDescriptor,
     IHalfCloseableDescriptor,
+    ISystemHandle,
     ILoggingContext,
 )
 
@@ -38,6 +50,7 @@ def facts(transport: Any) -> list[object]:
         [hasattr(transport, name) for name in ("protocol", "socket")],
         [transport.logPrefix(), transport.logstr, re.sub(r"\d+>", "PORT>", repr(transport))],
         [type(transport.getPeer()), transport.fileno() == -1],
+        [type(transport.client), transport.client[0], transport.hostname],
     ]
 
 
@@ -250,6 +263,108 @@ class AlikeTests(ReactorTestCase):
             server.transport.abortConnection()
 
         self.alike(made)
+
+    def test_lost_at_once_when_the_end_is_sent_already(self) -> None:
+        def made(server: Any) -> None:
+            server.transport.loseWriteConnection()
+            server.writeConnectionLost = lambda: write_lost(server)
+
+        def write_lost(server: Any) -> None:
+            self.note_when_lost(server)
+            server.transport.loseConnection()
+            self.notes.append("after loseConnection")
+
+        self.alike(made, close_at_end)
+
+    def test_ends_that_follow_one_another(self) -> None:
+        for ends in permutations(("loseConnection", "abortConnection", "stopConsuming"), 2):
+            with self.subTest(ends):
+
+                def made(server: Any, ends: tuple[str, str] = ends) -> None:
+                    self.note_when_lost(server)
+                    for end in ends:
+                        getattr(server.transport, end)()
+                        self.notes.append(facts(server.transport))
+
+                self.alike(made, close_at_end)
+
+    def test_a_consumer_stops(self) -> None:
+        def made(server: Any) -> None:
+            producer = Producer(server.transport, 0)
+            server.transport.registerProducer(producer, True)
+            server.transport.write(MUCH)
+            server.transport.stopConsuming()
+            self.notes.append([server.transport.producer, server.transport.disconnecting])
+
+        self.alike(made, close_at_end)
+
+    def test_a_producer_that_fails_at_once(self) -> None:
+        def made(server: Any) -> None:
+            producer = Producer(server.transport, 0)
+            producer.resumeProducing = lambda: 1 / 0  # type: ignore[method-assign, assignment]
+            self.assertRaises(ZeroDivisionError, server.transport.registerProducer, producer, False)
+            self.notes.append(server.transport.producer is producer)
+            server.transport.unregisterProducer()
+            server.transport.loseConnection()
+
+        self.alike(made, close_at_end)
+
+    def test_reads_may_be_short(self) -> None:
+        def made(server: Any) -> None:
+            self.notes.append(server.transport.bufferSize)
+            server.transport.bufferSize = 10
+            self.notes.append(server.transport.bufferSize)
+            server.readConnectionLost = server.transport.loseConnection
+            server.dataReceived = lambda data: self.notes.append(len(data) <= 10)
+
+        def client_made(client: Any) -> None:
+            close_at_end(client)
+            client.transport.write(b"x" * 40)
+            client.transport.loseWriteConnection()
+
+        self.alike(made, client_made)
+
+    def test_tls(self) -> None:
+        certificate = Path(twisted.test.__path__[0], "server.pem")
+        options = PrivateCertificate.loadPEM(certificate.read_bytes()).options()
+
+        def start_tls(peer: Any, options: Any) -> None:
+            self.patch(twisted.internet, "reactor", self.reactor)  # Twisted's TLS takes that one
+            peer.transport.startTLS(options)
+
+        def said(transport: Any) -> list[object]:
+            return [
+                ISSLTransport.providedBy(transport),
+                transport.TLS,
+                type(transport.getHandle()),
+                type(transport.getPeerCertificate()),
+                transport.fileno() == -1,
+                transport.getTcpKeepAlive(),
+            ]
+
+        def made(server: Any) -> None:
+            start_tls(server, options)
+            self.notes.append(said(server.transport))
+            server.dataReceived = lambda data: received(server, data)
+
+        def received(server: Any, data: bytes) -> None:
+            self.notes.append(data)
+            server.transport.writeSequence([b"sec", b"ret"])
+            server.transport.stopProducing()
+            self.note_when_lost(
+                server,
+                lambda transport: transport.write(b"late"),
+                lambda transport: transport.writeSequence([b"late"]),
+                lambda transport: transport.loseConnection(),
+                lambda transport: transport.abortConnection(),
+            )
+
+        def client_made(client: Any) -> None:
+            start_tls(client, CertificateOptions())
+            self.notes.append(said(client.transport))
+            client.transport.write(b"hi")
+
+        self.assertIn(b"hi", self.alike(made, client_made))
 
     def test_errors(self) -> None:
         """What a protocol raises is logged, and ends the connection where it is told more."""
