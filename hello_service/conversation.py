@@ -19,6 +19,20 @@ _CUT_CHARACTER = re.compile(
 )
 
 
+def _may_be_overlong(data: bytes) -> bool:
+    """Tell, much faster than the pattern, whether a line has more than C{READ_SIZE} bytes.
+
+    A CR at its end counts, so the pattern has the last word.
+    """
+    start = 0
+    while len(data) - start > READ_SIZE:
+        end = data.rfind(b"\n", start, start + READ_SIZE + 1)
+        if end < 0:
+            return True
+        start = end + 1
+    return False
+
+
 class Framing(Enum):
     """What a message is."""
 
@@ -105,12 +119,17 @@ class Conversation:
     def _answer_lines(self, data: bytes) -> bytes:
         data = self._held + data
         last_words = b""
-        if len(data) > READ_SIZE and (overlong := _OVERLONG.search(b"\n" + data)):
+        if (
+            len(data) > READ_SIZE
+            and _may_be_overlong(data)
+            and (overlong := _OVERLONG.search(b"\n" + data))
+        ):
             data = data[: overlong.start()]
             last_words = LINE_TOO_LONG
             self.cut_short = True
             self._finish("too-long")
-        if b"exit" in data and (exit_line := _EXIT.search(b"\n" + data)):
+        # One byte is looked for in a tenth of the time of four, and few names have an x.
+        if data.find(b"x") >= 0 and (exit_line := _EXIT.search(b"\n" + data)):
             self.cut_short = self.finished or exit_line.end() <= len(data)
             self._finish("exit")
             data = data[: exit_line.start()]
@@ -122,5 +141,7 @@ class Conversation:
         # All lines at once. Each "!" goes in before a LF, and then to the CR's other side: only
         # what was CR LF has CR and our "!" before the LF now.
         self.messages += data.count(b"\n")
-        answers = data[: end - 1].replace(b"\n", b"!\nHello, ") + b"!\n"
-        return b"Hello, " + answers.replace(b"\r!\n", b"!\r\n") + last_words
+        answers = b"Hello, " + data[: end - 1].replace(b"\n", b"!\nHello, ") + b"!\n"
+        if answers.find(b"\r") >= 0:
+            answers = answers.replace(b"\r!\n", b"!\r\n")
+        return answers + last_words
