@@ -31,13 +31,25 @@ class LentSocket:
 class SocketFacts:
     """The part of a connection that is about its socket."""
 
+    __slots__ = ()
+
     connected: int
     _transport: Any
-    _peer: tuple[Any, ...]
+    _peer: tuple[Any, ...] | None
+
+    @property
+    def client(self) -> Any:
+        """The name of the client's socket."""
+        return self._peer or self._transport.get_extra_info("peername")
+
+    @property
+    def hostname(self) -> str:
+        """The client's IP address."""
+        return str(self.client[0])
 
     def getPeer(self) -> Address:
         """Return the client's address."""
-        return socket_address(self._peer)
+        return socket_address(self.client)
 
     def getHost(self) -> Address:
         """Return the address that the client connected to."""

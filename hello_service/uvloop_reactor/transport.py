@@ -1,7 +1,7 @@
 """A Twisted transport that leaves the work to a uvloop transport.
 
 The hot path saves a call: as long as a connection may be written to, its C{write} is the uvloop
-transport's own method, set on the instance.
+transport's own method.
 """
 
 import asyncio
@@ -75,14 +75,29 @@ class Connection(SocketFacts, asyncio.Protocol):
     @param sessionno: how many connections its port has accepted before.
     """
 
+    # What an open connection has. The rest is the class's until it changes, for which Python makes
+    # a dictionary.
+    __slots__ = (
+        "__dict__",
+        "__weakref__",
+        "_kind",
+        "_peer",
+        "_prefix",
+        "_transport",
+        "connected",
+        "producer",
+        "protocol",
+        "reactor",
+        "sessionno",
+        "streamingProducer",
+        "write",
+    )
+
     _log = Logger()
 
     TLS = False
-    connected = 0
     disconnected = 0
     disconnecting = 0
-    producer: Any = None
-    streamingProducer = False
     producerPaused = False
 
     reading = True
@@ -90,6 +105,7 @@ class Connection(SocketFacts, asyncio.Protocol):
     _buffer_size = 2**16
     _sized: SizedReads | None = None
     _held: HeldReads | None = None
+    _below: Any = None
     _half_closing = False
     _write_ended = False
     _ended = False
@@ -98,7 +114,8 @@ class Connection(SocketFacts, asyncio.Protocol):
     _reason: Failure | None = None
 
     protocol: Any
-    _send: Callable[[bytes], None]
+    producer: Any
+    write: Callable[[bytes], None]
 
     def __init__(
         self, protocol: Any, peer: tuple[Any, ...], sessionno: int, reactor: Server
@@ -109,6 +126,9 @@ class Connection(SocketFacts, asyncio.Protocol):
         self.reactor = reactor
         self._kind = type(protocol).__name__
         self._prefix = protocol.logPrefix() if hasattr(protocol, "logPrefix") else self._kind
+        self.connected = 0
+        self.producer = None
+        self.streamingProducer = False
 
     def __repr__(self) -> str:
         return f"<{self._kind} #{self.sessionno} on {self.getHost().port}>"
@@ -118,9 +138,11 @@ class Connection(SocketFacts, asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Connect the protocol."""
         self._transport = transport
+        if transport.get_extra_info("peername"):  # none if the connection is lost already
+            self._peer = None
         self.connected = 1
         self.reactor.served.add(self)
-        self.write = self._send = self._transport.write  # type: ignore[method-assign]
+        self.write = transport.write  # type: ignore[attr-defined]
         try:
             self.protocol.makeConnection(self)
         except BaseException:
@@ -160,12 +182,6 @@ class Connection(SocketFacts, asyncio.Protocol):
         self.connectionLost(self._reason or (_LOST if exc else _DONE))
 
     # ITransport
-
-    def write(self, data: bytes) -> None:
-        """Send bytes; discard them once the connection is lost.
-
-        Each instance has its own C{write} in front of this one.
-        """
 
     def writeSequence(self, data: Iterable[bytes]) -> None:
         """Send several pieces."""
@@ -222,13 +238,13 @@ class Connection(SocketFacts, asyncio.Protocol):
             None,  # type: ignore[arg-type]
             self.reactor,  # type: ignore[arg-type]
         )
-        below = _BelowTLS(self)
+        self._below = _BelowTLS(self)
         self.protocol = tls = factory.protocol(factory, self.protocol, False)
         for name in _BY_TLS:
             setattr(self, name, getattr(tls, name))
         directlyProvides(self, ISSLTransport)
         self.TLS = True
-        tls.makeConnection(below)
+        tls.makeConnection(self._below)
         if producer is not None:
             self.registerProducer(producer, streaming)
 
@@ -348,16 +364,6 @@ class Connection(SocketFacts, asyncio.Protocol):
         return self.logstr
 
     @property
-    def client(self) -> tuple[Any, ...]:
-        """The name of the client's socket."""
-        return self._peer
-
-    @property
-    def hostname(self) -> str:
-        """The client's IP address."""
-        return str(self._peer[0])
-
-    @property
     def bufferSize(self) -> int:
         """How many bytes to read at once, at most, and to queue until the producer is paused."""
         return self._buffer_size
@@ -383,9 +389,7 @@ class Connection(SocketFacts, asyncio.Protocol):
                 self._transport.resume_reading()
 
     def _send_by(self, send: Callable[[bytes], None]) -> None:
-        self._send = send
-        if not self.TLS:
-            self.write = send  # type: ignore[assignment, method-assign]
+        (self._below or self).write = send
 
     def _send_and_pull(self, data: bytes) -> None:
         self._transport.write(data)
@@ -442,12 +446,10 @@ class _BelowTLS:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+        self.write = connection.write
         self.loseConnection = connection.loseConnection
         self.registerProducer = connection.registerProducer
         self.unregisterProducer = connection.unregisterProducer
-
-    def write(self, data: bytes) -> None:
-        self._connection._send(data)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._connection, name)
