@@ -6,26 +6,38 @@ import asyncio
 class _StandIn(asyncio.BaseProtocol):
     """Passes everything that is not about reading on to a connection."""
 
+    __slots__ = ("_connection",)
+
     def __init__(self, connection: asyncio.Protocol) -> None:
-        self.pause_writing = connection.pause_writing  # type: ignore[method-assign]
-        self.resume_writing = connection.resume_writing  # type: ignore[method-assign]
-        self.connection_lost = connection.connection_lost  # type: ignore[method-assign]
+        self._connection = connection
+
+    def pause_writing(self) -> None:
+        self._connection.pause_writing()
+
+    def resume_writing(self) -> None:
+        self._connection.resume_writing()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._connection.connection_lost(exc)
 
 
 class SizedReads(_StandIn, asyncio.BufferedProtocol):
     """Reads no more at once than a given size."""
 
+    __slots__ = ("_buffer",)
+
     def __init__(self, connection: asyncio.Protocol, size: int) -> None:
         super().__init__(connection)
-        self.eof_received = connection.eof_received  # type: ignore[method-assign]
-        self._received = connection.data_received
         self._buffer = bytearray(size)
 
     def get_buffer(self, sizehint: int) -> bytearray:
         return self._buffer
 
     def buffer_updated(self, nbytes: int) -> None:
-        self._received(bytes(self._buffer[:nbytes]))
+        self._connection.data_received(bytes(self._buffer[:nbytes]))
+
+    def eof_received(self) -> bool | None:
+        return self._connection.eof_received()
 
 
 class HeldReads(_StandIn, asyncio.Protocol):
@@ -34,6 +46,8 @@ class HeldReads(_StandIn, asyncio.Protocol):
     @ivar data: the bytes that came, if any did.
     @ivar ended: whether the end of stream came instead.
     """
+
+    __slots__ = ("_transport", "data", "ended")
 
     def __init__(self, connection: asyncio.Protocol, transport: asyncio.ReadTransport) -> None:
         super().__init__(connection)
