@@ -324,14 +324,33 @@ class AlikeTests(ReactorTestCase):
 
         self.alike(made, client_made)
 
-    def test_tls(self) -> None:
+    def start_tls(self, peer: Any, options: Any) -> None:
+        self.patch(twisted.internet, "reactor", self.reactor)  # Twisted's TLS takes that one
+        peer.transport.startTLS(options)
+
+    def server_options(self) -> CertificateOptions:
         certificate = Path(twisted.test.__path__[0], "server.pem")
-        options = PrivateCertificate.loadPEM(certificate.read_bytes()).options()
+        options: CertificateOptions = PrivateCertificate.loadPEM(certificate.read_bytes()).options()
+        return options
 
-        def start_tls(peer: Any, options: Any) -> None:
-            self.patch(twisted.internet, "reactor", self.reactor)  # Twisted's TLS takes that one
-            peer.transport.startTLS(options)
+    def test_tls_whose_wire_is_closed_for_writing(self) -> None:
+        def made(server: Any) -> None:
+            self.start_tls(server, self.server_options())
+            server.dataReceived = lambda data: received(server)
 
+        def received(server: Any) -> None:
+            self.note_when_lost(server)
+            server.transport.loseWriteConnection()
+            self.reactor.callLater(0.1, server.transport.write, b"late")
+            self.reactor.callLater(0.2, server.transport.loseConnection)
+
+        def client_made(client: Any) -> None:
+            self.start_tls(client, CertificateOptions())
+            client.transport.write(b"hi")
+
+        self.alike(made, client_made)
+
+    def test_tls(self) -> None:
         def said(transport: Any) -> list[object]:
             return [
                 ISSLTransport.providedBy(transport),
@@ -343,7 +362,7 @@ class AlikeTests(ReactorTestCase):
             ]
 
         def made(server: Any) -> None:
-            start_tls(server, options)
+            self.start_tls(server, self.server_options())
             self.notes.append(said(server.transport))
             server.dataReceived = lambda data: received(server, data)
 
@@ -360,7 +379,7 @@ class AlikeTests(ReactorTestCase):
             )
 
         def client_made(client: Any) -> None:
-            start_tls(client, CertificateOptions())
+            self.start_tls(client, CertificateOptions())
             self.notes.append(said(client.transport))
             client.transport.write(b"hi")
 
