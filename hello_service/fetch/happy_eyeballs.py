@@ -180,7 +180,11 @@ class _Attempt(ClientFactory):
             self.connector = reactor.connectTCP(address.host, address.port, self, None)
 
     def buildProtocol(self, addr: IAddress | None) -> IProtocol | None:  # type: ignore[override]
-        return self._race.won(self)
+        protocol = self._race.won(self)
+        if protocol:
+            # Twisted's connector and transport refer to each other, and to this.
+            del self._race, self.connector
+        return protocol
 
     def clientConnectionFailed(self, connector: IConnector, reason: Failure) -> None:
         self._race.lost(self, reason)

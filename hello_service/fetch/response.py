@@ -122,7 +122,7 @@ class RawResponse:
         self.deliver_pending()
 
     def _take_receiver(self, receiver: Receiver) -> None:
-        if self._receiver is not None:
+        if self._receiver is not None or self.disconnecting:
             raise RuntimeError("the body of a response can be delivered once")
         self._receiver = receiver
 
@@ -142,7 +142,8 @@ class RawResponse:
             self._connection.resume()
         elif not self.disconnecting:
             self.disconnecting = True
-            self._receiver.body_ended(self._error)
+            receiver, self._receiver = self._receiver, None
+            receiver.body_ended(self._error)
 
     def data_received(self, data: bytes) -> None:
         """Take bytes of the body off the wire."""
@@ -155,6 +156,7 @@ class RawResponse:
         """Take the end of the body, after its last bytes."""
         self._ended = True
         self._error = error
+        del self._connection
         self.deliver_pending()
 
     def pauseProducing(self) -> None:
