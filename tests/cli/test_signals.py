@@ -21,8 +21,6 @@ HARMLESS = signal.SIGWINCH
 class Reactor(MemoryReactorClock):
     """Does in its next turn what signal handlers ask for."""
 
-    threadpool = None
-
     def callFromThread(self, callable: Any, *args: object, **kwargs: object) -> None:
         self.callLater(0, callable, *args, **kwargs)
 
