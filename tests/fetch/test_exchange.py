@@ -456,6 +456,21 @@ class PauseTests(TroubleTestCase):
         response.stopProducing()
         body.reasons[0].trap(ResponseDone)
 
+    def test_stop_with_the_whole(self) -> None:
+        """To stop while the last piece is handed over, which was held, is told its end once."""
+
+        class Stopping(Body):
+            transport: Any
+
+            def dataReceived(self, data: bytes) -> None:
+                super().dataReceived(data)
+                self.transport.stopProducing()
+
+        body = Stopping()
+        self.fetched(HEAD + b"hello").deliverBody(body)
+        self.assertEqual((body.data, len(body.reasons)), (b"hello", 1))
+        body.reasons[0].trap(ResponseDone)
+
 
 class TroubleTests(TroubleTestCase):
     """Trouble with what comes."""
