@@ -3,6 +3,7 @@
 from functools import cache
 from typing import Any, cast
 
+from twisted.internet.defer import CancelledError
 from twisted.internet.error import TimeoutError
 from twisted.python.failure import Failure
 
@@ -139,6 +140,13 @@ class ConnectTimeout(ResponseError, TimeoutError):
         return str(self.args[0])
 
 
+class Cancelled(ResponseError, CancelledError):
+    """The caller gave the request up; it is also Twisted's error for that."""
+
+    def __init__(self) -> None:
+        super().__init__("the request was cancelled")
+
+
 class NotTaken(Stalled):
     """The peer takes no more of the body that we send."""
 
@@ -198,9 +206,9 @@ def as_agent_fails(error: ResponseError, heard: bool, sending: bool) -> Response
     @return: a copy that is C{ResponseFailed}, C{ResponseNeverReceived} if no byte came,
         C{RequestTransmissionFailed} if the body was cut, or C{RequestGenerationFailed} if its
         producer is to blame, as well; its C{reasons} are the error, or what the producer failed
-        with. A L{ConnectTimeout} is what C{Agent} fails with already.
+        with. L{Cancelled} and L{ConnectTimeout} are Twisted's errors already.
     """
-    if isinstance(error, ConnectTimeout):
+    if isinstance(error, Cancelled | ConnectTimeout):
         return error
     reason = error.reason if isinstance(error, BodyFailed) else None
     kind = _both(type(error), heard, sending)  # type: ignore[arg-type]  # a class can be hashed

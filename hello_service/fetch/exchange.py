@@ -24,6 +24,7 @@ from zope.interface import implementer
 from hello_service.fetch.errors import (
     Abandoned,
     BodyFailed,
+    Cancelled,
     ConnectTimeout,
     NotTaken,
     OutOfTime,
@@ -101,7 +102,7 @@ class Exchange(Protocol):
         @param tls: the handshake that must succeed before anything is sent, for https.
         @param body: what is sent after the request's head.
         """
-        self.answer: Deferred[IResponse] = Deferred(lambda _: self._close(abort=True))
+        self.answer: Deferred[IResponse] = Deferred(lambda _: self._finish(Cancelled()))
         self._reactor = reactor
         self._settings = settings
         self._request = request

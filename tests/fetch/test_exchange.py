@@ -590,10 +590,12 @@ class TroubleTests(TroubleTestCase):
         self.assertTrue(self.reactor.connectors[0]._disconnected)
         answer = self.request()
         transport = self.connect()
+        self.peer.dataReceived(HEAD[:9])
         answer.cancel()
-        self.failureResultOf(answer, CancelledError)
+        error: Any = self.failureResultOf(answer, CancelledError).value
+        self.assertEqual(error.wire.head, HEAD[:9])
         self.assertTrue(transport.disconnecting)
-        self.peer.dataReceived(HEAD)
+        self.peer.dataReceived(HEAD[9:])
         self.reset()
         self.assertEqual(self.reactor.getDelayedCalls(), [])
 

@@ -273,6 +273,13 @@ class OutcomeTests(ReportTestCase):
         report = self.of(command, "TIMEOUT")
         self.assertEqual(report["saved"]["size"], 3)
         self.assertIsNone(report["times"]["body"])
+        command = self.begin("--max-time", "5", "-d", "body", URL)
+        self.answered(command, PAGE[:9], close=False)
+        self.reactor.advance(6)
+        self.close()
+        report = self.of(command, "TIMEOUT")
+        self.assertEqual(report["request"]["body"], 4)
+        self.assertEqual(report["response"]["raw"].encode(), PAGE[:9])
 
     def test_reset(self) -> None:
         """An answer that breaks off."""
