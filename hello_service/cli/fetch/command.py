@@ -175,8 +175,9 @@ def _open_page(url: str) -> bool:
 
 async def fetch(options: Options, reactor: Any, console: Console) -> int:
     """Do what the parsed options say; return the exit status."""
-    if options.output == "-" and console.out.is_closed:
-        raise BadValue("Standard output is closed: leave -o - out, or give it somewhere to go.")
+    if console.out.is_closed and "-" in (options.output, options.report):
+        what = "-o -" if options.output == "-" else "--report json"
+        raise BadValue(f"Standard output is closed: leave {what} out, or give it somewhere to go.")
     return await Command(reactor, options, console, _open_page).run()
 
 

@@ -1,6 +1,7 @@
 """What may follow C{hello-fetch}."""
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Sequence
 from socket import AddressFamily
@@ -9,7 +10,8 @@ from hello_service.cli.fetch.body import Body, body_from
 from hello_service.cli.fetch.login import ask_on_terminal, basic_login
 from hello_service.cli.fetch.option_groups import option_parser
 from hello_service.cli.fetch.ranges import OWN_HEADERS
-from hello_service.cli.fetch.redirects import explain_slashes
+from hello_service.cli.fetch.redirects import explain_slashes, names_user
+from hello_service.cli.fetch.saving import name_from_target
 from hello_service.fetch.request import InvalidRequest, Place, parse_url, request_bytes
 from hello_service.values import BadValue
 
@@ -62,6 +64,10 @@ def parse_options(
         _complete_url(options)
         _complete_request(options)
         _complete_output(options)
+        if options.report:
+            _complete_report(options, options.report)
+        if options.resume:
+            _complete_continued(options)
         if options.user is not None:
             _log_in(options, options.user, ask)
     except BadValue as error:
@@ -112,14 +118,19 @@ def _complete_output(options: Options) -> None:
         raise BadValue(
             f"-o takes a file, not a folder: write its name, too, like {options.output + 'page'!r}."
         )
-    if options.report == options.output == "-":
-        parser.error("-o - prints the page: give the report a file, as in --report json:FILE.")
-    if options.resume:
-        try:
-            _check_continued(options)
-        except BadValue as error:
-            parser.error(str(error))
-    return options
+
+
+def _complete_report(options: Options, report: str) -> None:
+    name = options.output or name_from_target(options.place.target)
+    if report == name == "-":
+        raise BadValue("-o - prints the page: give the report a file, as in --report json:FILE.")
+    saved, there = os.path.realpath(name), os.path.realpath(report)
+    is_device = os.path.exists(there) and not os.path.isfile(there)
+    if there in (saved, f"{saved}.part") and not (options.head or is_device):
+        raise BadValue(
+            "The page would be saved in place of the report: give the report another file, as in"
+            " --report json:FILE."
+        )
 
 
 def _check_continued(options: Options) -> None:

@@ -84,10 +84,12 @@ class HelloFetchTests(ProcessTestCase):
                 self.assertFalse((self.folder / "page").exists())
 
     def test_closed_output(self) -> None:
-        """A page for an output that the shell has closed is not lost without a word."""
-        fetched = run("sh", "-c", f"{in_shell('hello-fetch')} -o - {self.url}/ >&-")
-        self.assertEqual(fetched.returncode, 2)
-        self.assertRegex(fetched.stderr, r"\Ahello-fetch: error: Standard output is closed.*\n\Z")
+        """What is for an output that the shell has closed is not lost without a word."""
+        for wanted in ("-o -", "--report json"):
+            fetched = run("sh", "-c", f"{in_shell('hello-fetch')} {wanted} {self.url}/ >&-")
+            self.assertEqual(fetched.returncode, 2)
+            said = rf"\Ahello-fetch: error: Standard output is closed: leave {wanted} out.*\n\Z"
+            self.assertRegex(fetched.stderr, said)
 
     def test_output_that_gets_full(self) -> None:
         """What an output does not take whole is missed, however Python buffers."""

@@ -385,16 +385,21 @@ class DestinationTests(ReportTestCase):
         self.assert_trouble(command, Trouble.RESET)
 
     def test_wrong_uses(self) -> None:
-        """What is no report, and what would mix it with the page."""
+        """What is no report, and what would mix it with the page, or lose it."""
+        Path("link").symlink_to("old")
         for arguments in (
             ("--report", "xml"),
             ("--report", "json:"),
             ("--report", "json", "-o", "-"),
             ("--report", "json:/dev/stdout", "-o", "/dev/stdout"),
+            ("--report", "json:page"),
+            ("--report", "json:./old.part", "-o", "link"),
         ):
             with redirect_stderr(StringIO()) as said:
                 self.assertRaises(SystemExit, parse_options, [*arguments, URL])
             self.assertRegex(said.getvalue(), r"json:FILE\.\n\Z")
+        for arguments in (("json:page", "-I"), ("json:/dev/null", "-o", "/dev/null")):
+            parse_options(["--report", *arguments, URL])
 
 
 class Sink:
