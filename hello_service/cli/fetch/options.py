@@ -12,6 +12,7 @@ from hello_service.cli.fetch.option_groups import option_parser
 from hello_service.cli.fetch.ranges import OWN_HEADERS
 from hello_service.cli.fetch.redirects import explain_slashes, names_user
 from hello_service.cli.fetch.saving import name_from_target
+from hello_service.cli.fetch.trouble import unmarked
 from hello_service.fetch.request import InvalidRequest, Place, parse_url, request_bytes
 from hello_service.values import BadValue
 
@@ -73,7 +74,7 @@ def parse_options(
     except BadValue as error:
         parser.error(str(error))
     except InvalidRequest as error:
-        parser.error(f"{error}.")
+        parser.error(f"{unmarked(str(error))}.")
     options.trace = options.trace or options.trace_all
     return options
 

@@ -39,6 +39,8 @@ _STRANGERS = (
 )
 """How what is not HTTP begins, and what to do about it."""
 
+_LITERAL = re.compile(r"""(?<!\S)b('(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")""")
+
 _BEGINNING = 60
 """Bytes that are quoted of it."""
 
@@ -113,7 +115,7 @@ def _response_trouble(error: ResponseError, asked: Place) -> TroubleError:
                 f"{place}: this is not HTTP: it begins with {begin}{advice}.",
             )
     advice = "this is the server's fault; --trace shows what came"
-    return TroubleError(Trouble.PROTOCOL, f"{place}: {_unmarked(str(error))}: {advice}.")
+    return TroubleError(Trouble.PROTOCOL, f"{place}: {unmarked(str(error))}: {advice}.")
 
 
 def may_want_tls(place: Place) -> bool:
@@ -121,9 +123,9 @@ def may_want_tls(place: Place) -> bool:
     return place.scheme == "http" and place.port != PORTS["http"]
 
 
-def _unmarked(sentence: str) -> str:
+def unmarked(sentence: str) -> str:
     """Quote bytes as text: the mark that Python puts before them is for programmers."""
-    return re.sub(r"""(?<= )b(?=['"])""", "", sentence)
+    return _LITERAL.sub(r"\1", sentence)
 
 
 def status_trouble(response: RawResponse, why: str) -> TroubleError:
