@@ -8,7 +8,9 @@ _DECODED = "leave it out: gzip and deflate are decoded as they are"
 _QUERY = "write the query into the URL, after a ?"
 _NO_PROXY = "leave it out: connections go to the server itself, and to no proxy"
 _OTHER_LOGIN = "write -u for Basic; any other login is yours to send, with -H 'Authorization: ...'"
+_POLICY = "the command leaves it to OpenSSL: give RawAgent a policy_for_https"
 _CLIENT_CERTIFICATE = "the command has no certificate of its own: give RawAgent a policy_for_https"
+_SYSTEM = "leave it out: names and addresses are the system's choice"
 _AGAIN = "repeat it in your script: statuses 3 to 7 may pass, the others stay"
 _PLAIN_DATA = "write -d"
 
@@ -22,6 +24,9 @@ _INSTEAD = (
     ("-# --progress-bar", "leave it out: a terminal gets one anyway"),
     ("-O --remote-name", "leave it out: the file gets the URL's last part as its name"),
     ("-J --remote-header-name --output-dir --create-dirs", "name the file with -o"),
+    ("-R --remote-time", "leave it out: the head has the date, for touch -d"),
+    ("--no-clobber --remove-on-error", "leave it out: a file appears only once it is whole"),
+    ("--stderr", "write 2> FILE"),
     ("-D --dump-header", "write > FILE: the head goes to standard output"),
     ("-w --write-out", "write --report json"),
     ("--trace-ascii", "write --trace"),
@@ -51,17 +56,23 @@ _INSTEAD = (
     ("-x --proxy --socks5 --socks5-hostname --noproxy", _NO_PROXY),
     ("-U --proxy-user -p --proxytunnel", _NO_PROXY),
     ("--resolve", "write --connect-to"),
+    ("--ipv4", "write -4"),
+    ("--ipv6", "write -6"),
+    ("--interface --local-port --dns-servers --doh-url", _SYSTEM),
     ("--haproxy-protocol", "write --proxy-header v1"),
-    ("--http1.1 --http2 --http2-prior-knowledge --http3 -0 --http1.0", _HTTP_1),
-    ("-1 --tlsv1 --tlsv1.0 --tlsv1.1 --tlsv1.2 --tlsv1.3 --tls-max", _TLS),
+    ("--http1.1 --http2 --http2-prior-knowledge --http3 --http1.0", _HTTP_1),
+    ("--tlsv1 --tlsv1.0 --tlsv1.1 --tlsv1.2 --tlsv1.3 --tls-max", _TLS),
+    ("--ciphers --tls13-ciphers --curves --pinnedpubkey", _POLICY),
     ("--capath", "name the folder in SSL_CERT_DIR"),
     ("-E --cert --key", _CLIENT_CERTIFICATE),
     ("--connect-timeout -y -Y --speed-time --speed-limit", "write --timeout"),
     ("--max-filesize", "write --max-size"),
+    ("--limit-rate", "write -o - and pipe it to pv -L: what reads slowly is sent slowly"),
+    ("--expect100-timeout", "leave it out: no answer of 100 is waited for"),
     ("--retry --retry-delay --retry-max-time --retry-connrefused --retry-all-errors", _AGAIN),
     ("--keepalive-time --no-keepalive", "leave it out: each request has a connection of its own"),
     ("-N --no-buffer", "leave it out: what comes is written at once"),
-    ("-Z --parallel", "start one hello-fetch for each page"),
+    ("-Z --parallel --next", "start one hello-fetch for each page"),
     ("-K --config", "write the options into the command"),
     ("-V", "write --version"),
 )

@@ -74,6 +74,7 @@ class CurlWordsTests(SynchronousTestCase):
             (("-ofiles", "-4", "-6", "h"), "not allowed"),
             (("-H", "-s: x", "-4", "-6", "h"), "not allowed"),
             (("h", "--", "-s"), "unrecognized"),
+            (("--max-time", "-1", "h"), "expected one argument"),
         ):
             self.assertIn(words, said(*arguments))
 
