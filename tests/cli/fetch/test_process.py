@@ -86,7 +86,8 @@ class HelloFetchTests(ProcessTestCase):
     def test_closed_output(self) -> None:
         """What is for an output that the shell has closed is not lost without a word."""
         for wanted in ("-o -", "--report json"):
-            fetched = run("sh", "-c", f"{in_shell('hello-fetch')} {wanted} {self.url}/ >&-")
+            command = f"{in_shell('hello-fetch')} {wanted} {self.url}/ >&-"
+            fetched = run("sh", "-c", command, cwd=self.folder)
             self.assertEqual(fetched.returncode, 2)
             said = rf"\Ahello-fetch: error: Standard output is closed: leave {wanted} out.*\n\Z"
             self.assertRegex(fetched.stderr, said)
