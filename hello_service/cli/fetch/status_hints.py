@@ -30,6 +30,8 @@ def status_hint(response: RawResponse, asked: Asked, first: Asked, now: float) -
     """
     code = response.code
     match code:
+        case 400 if response.wire.opening:
+            return "400 is about the request: if the server expects no PROXY header, leave it out"
         case 400 if may_want_tls(parse_url(asked.url)) and not _speaks_json(response):
             return "400 is about the request: if this port is one for TLS, ask for https://"
         case 401:

@@ -39,6 +39,8 @@ _STRANGERS = (
 )
 """How what is not HTTP begins, and what to do about it."""
 
+_NO_OPENING = "or leave --proxy-header out, if the server expects none"
+
 _LITERAL = re.compile(r"""(?<!\S)b('(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")""")
 
 _BEGINNING = 60
@@ -93,6 +95,8 @@ def _response_trouble(error: ResponseError, asked: Place) -> TroubleError:
             return TroubleError(
                 Trouble.FILE, f"the file of -d cannot be read on ({reason}): check it, try again."
             )
+        case TLSFailed(wire=Wire(opening=opening, tls=None)) if opening:
+            return TroubleError(Trouble.TLS, f"{place}: {error}, {_NO_OPENING}.")
         case TLSFailed():
             return TroubleError(Trouble.TLS, f"{place}: {error}.")
         case Stalled() | OutOfTime():
@@ -100,7 +104,9 @@ def _response_trouble(error: ResponseError, asked: Place) -> TroubleError:
             return TroubleError(Trouble.TIMEOUT, f"{place}: {error}: {advice}.")
         case CutShort():
             advice = "try again; --trace shows what came"
-            if may_want_tls(asked) and error.wire.times.first_byte is None:
+            if error.wire.opening and error.wire.times.first_byte is None:
+                advice = f"try again, {_NO_OPENING}"
+            elif may_want_tls(asked) and error.wire.times.first_byte is None:
                 advice = "try again, or ask for https://, if this port is one for TLS"
             return TroubleError(Trouble.RESET, f"{place}: {error}: {advice}.")
         case BodyTooLarge():

@@ -16,7 +16,12 @@ from twisted.python.failure import Failure
 from hello_service.cli.fetch.connecting import INSECURE
 from hello_service.cli.fetch.option_groups import SOCKET_PATH
 from hello_service.cli.fetch.options import parse_options
+from hello_service.cli.fetch.trouble import fetch_trouble
 from hello_service.cli.trouble import Trouble, TroubleError
+from hello_service.fetch.errors import TLSFailed
+from hello_service.fetch.request import parse_url
+from hello_service.fetch.way import Way
+from hello_service.fetch.wire import Times, Wire
 from hello_service.values import BadValue
 from tests.cli.fetch.test_command import PAGE, URL, CommandTestCase, head
 from tests.processes import full_pipe
@@ -179,6 +184,22 @@ class ProxyHeaderTests(ConnectingTestCase):
         """It is seen in the trace, as it goes out."""
         self.fetch_page("--proxy-header", "v2", "-v", URL, answer=PAGE)
         self.assertIn("> sent 28 bytes\n  > 000000  0d 0a 0d 0a 00 0d 0a 51 55 49 54", self.said())
+
+    def test_not_expected(self) -> None:
+        """Who refuses may have expected none, on a port for TLS, too."""
+        begin = ("--proxy-header", "v1", "--connect-to", NODE)
+        command = self.start(*begin, "http://h:8080/")
+        self.answered(command)
+        self.assert_trouble(command, Trouble.RESET, "leave --proxy-header out")
+        self.fetch_page(*begin, "http://h:8080/", answer=head(status="400 No"))
+        self.assertIn("if the server expects no PROXY header", self.said())
+        self.assertNotIn("https", self.said())
+        error = TLSFailed("no TLS")
+        for opening, words in ((b"PROXY", ", or leave --proxy-header out"), (b"", "no TLS.")):
+            error.wire = Wire(b"", Times(0.0), opening=opening)
+            trouble = fetch_trouble(error, parse_url("https://h/"), Way("h", 443), 30.0)
+            self.assertIs(trouble.trouble, Trouble.TLS)
+            self.assertIn(words, str(trouble))
 
 
 class TrustTests(ConnectingTestCase):
