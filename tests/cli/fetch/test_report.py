@@ -398,8 +398,8 @@ class DestinationTests(ReportTestCase):
             with redirect_stderr(StringIO()) as said:
                 self.assertRaises(SystemExit, parse_options, [*arguments, URL])
             self.assertRegex(said.getvalue(), r"json:FILE\.\n\Z")
-        for arguments in (("json:page", "-I"), ("json:/dev/null", "-o", "/dev/null")):
-            parse_options(["--report", *arguments, URL])
+        for use in (["json:page", "-I"], ["json:/dev/null", "-o", "/dev/null"]):
+            parse_options(["--report", *use, URL])
 
 
 class Sink:
