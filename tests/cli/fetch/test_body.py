@@ -1,6 +1,7 @@
 """What -d sends."""
 
 import os
+import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, BinaryIO
@@ -92,6 +93,12 @@ class ValueTests(BodyTestCase):
             self.assertEqual(str(error), f"{name!r} cannot be read ({reason}): check its name.")
         for texts in (["@a", "b"], ["b", "@a"]):
             self.assertIn("give it once", str(self.assertRaises(BadValue, body_from, texts)))
+
+    def test_closed_input(self) -> None:
+        """Standard input that the shell has closed is not taken for an empty body."""
+        self.patch(sys, "stdin", None)
+        error = self.assertRaises(BadValue, body_from, ["@-"])
+        self.assertIn("Standard input is closed: write -d @FILE", str(error))
 
 
 class ProducerTests(BodyTestCase):
