@@ -49,6 +49,8 @@ def status_hint(response: RawResponse, asked: Asked, first: Asked, now: float) -
             )
         case 411:
             return "411 wants the length of the body beforehand: save it in a file, for -d @FILE"
+        case 413 if asked.body:
+            return "413 means that the server takes no body as large as this: send a smaller one"
         case 415 if asked.body:
             return (
                 f"415 means that the page takes no {_content_type(asked)}: name what the body is,"

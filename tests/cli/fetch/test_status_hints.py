@@ -93,6 +93,8 @@ class StatusHintTests(FetchTestCase):
         form = [(b"Content-Type", b"text/plain")]
         self.assertIn("no text/plain: ", self.hint(415, headers=form, body=Data(b"")))
         self.assertEqual(self.hint(415), "")
+        self.assertIn("send a smaller one", self.hint(413, body=Data(b"")))
+        self.assertEqual(self.hint(413), "")
 
     def test_proxy(self) -> None:
         """A proxy that nobody named wants a login."""
