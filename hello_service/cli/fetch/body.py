@@ -52,7 +52,7 @@ def body_from(texts: Sequence[str]) -> Body | None:
 def _file(name: str) -> "File":
     if name == "-":
         if sys.stdin is None:
-            raise BadValue("Standard input is closed: write -d @FILE, or give it something to say.")
+            raise BadValue("Standard input is closed: write -d @FILE, or pipe something into it.")
         return File(0)
     try:
         descriptor = os.open(name, os.O_RDONLY)
