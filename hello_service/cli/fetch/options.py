@@ -60,8 +60,10 @@ def parse_options(
     """
     given = sys.argv[1:] if arguments is None else arguments
     parser = option_parser(given)
-    options = parser.parse_args(given, Options())
+    options, others = parser.parse_known_args(given, Options())
     try:
+        if others:
+            raise BadValue(_too_many(options.url, others))
         _complete_url(options)
         _complete_request(options)
         _complete_output(options)
@@ -77,6 +79,12 @@ def parse_options(
         parser.error(f"{unmarked(str(error))}.")
     options.trace = options.trace or options.trace_all
     return options
+
+
+def _too_many(url: str, others: Sequence[str]) -> str:
+    if others[0].startswith("-"):
+        return f"there is no option {others[0]}: --help shows those that there are."
+    return f"{url!r} is taken for the URL, and {others[0]!r} is one more: ask for one at a time."
 
 
 def _complete_url(options: Options) -> None:

@@ -1139,7 +1139,8 @@ class OptionsTests(CommandTestCase):
         """What is wrong is one sentence, with status 2."""
         for arguments, words in (
             ((), "URL-or-HOST"),
-            (("h", "i"), "unrecognized"),
+            (("h", "i"), "'h' is taken for the URL, and 'i' is one more"),
+            (("--trace", "-", "h"), "'-' is taken for the URL, and 'h' is one more"),
             (("http://h:x/",), "HOST:PORT"),
             (("ftp://h/",), "use http: or https:"),
             (("http:/h/",), "is not a URL"),
