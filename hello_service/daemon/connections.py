@@ -112,9 +112,11 @@ class Connections(MutableSet[AnyConnection]):
 
     def from_host(self, host: str | None) -> int:
         """Count those from one host; the counts are kept only once somebody has asked."""
-        if self._hosts is None:
-            self._hosts = Counter(_plain(connection.host) for connection in self._open)
-        return self._hosts[_plain(host)]
+        return self._counts()[_plain(host)]
+
+    def from_busiest_host(self) -> int:
+        """Count those from the host that has most."""
+        return max((count for host, count in self._counts().items() if host), default=0)
 
     def tell_opened(self, opened: Callable[[AnyConnection], object] | None) -> None:
         """Have a function called with each connection when it is made, or none any more."""
@@ -123,6 +125,11 @@ class Connections(MutableSet[AnyConnection]):
     def tell_closed(self, closed: Callable[[AnyConnection], object]) -> None:
         """Have a function called with each connection when it is lost."""
         self._closed = closed
+
+    def _counts(self) -> Counter[str | None]:
+        if self._hosts is None:
+            self._hosts = Counter(_plain(connection.host) for connection in self._open)
+        return self._hosts
 
     def emptied(self) -> Deferred[None]:
         """Wait until there is none; may be cancelled."""

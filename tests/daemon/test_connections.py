@@ -37,6 +37,15 @@ class ConnectionsTests(SynchronousTestCase):
         last.end()
         self.assertEqual(self.connections.from_host("192.0.2.3"), 0)
 
+    def test_counts_those_of_the_busiest_host(self) -> None:
+        self.assertEqual(self.connections.from_busiest_host(), 0)
+        first, _ = (FakeConnection(self.connections, "192.0.2.1") for _ in range(2))
+        for host in ("192.0.2.2", None, None, None):
+            FakeConnection(self.connections, host)
+        self.assertEqual(self.connections.from_busiest_host(), 2)
+        first.end()
+        self.assertEqual(self.connections.from_busiest_host(), 1)
+
     def test_added_twice_or_discarded_by_a_stranger(self) -> None:
         one = FakeConnection(self.connections)
         self.assertEqual(self.connections.from_host(one.host), 1)

@@ -74,7 +74,7 @@ class PageTests(ProcessTestCase):
         self.assertTrue(self.page.ask("document.documentElement.scrollWidth <= innerWidth"))
 
     def test_conversations_come_talk_and_go(self) -> None:
-        daemon = self.watched("--name=web-1", "--max-connections=8")
+        daemon = self.watched("--name=web-1", "--max-connections=8", "--max-per-host=4")
         self.page.open(self.url)
         self.see("#state", "serving")
         self.see("#name", "web-1")
@@ -86,7 +86,7 @@ class PageTests(ProcessTestCase):
             self.see(f"#open td.same:nth-child({column})", text, text)
         self.see("#open td.same:nth-child(2)")
         self.see("#open td:nth-child(9)", *["has said nothing yet"] * 2)
-        self.see("#figures dd:has(.meter)", "2 of 8")
+        self.see("#figures dd:has(.meter)", "2 of 8", "2 of 4")
         first.sendall(b"Michael")
         self.see("#open td:nth-child(6)", "0", "1")
         self.see("#open td:nth-child(7)", "0 B", "7 B")

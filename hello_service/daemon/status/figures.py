@@ -15,6 +15,7 @@ class Figures:
     @ivar draining: whether it stops.
     @ivar most: how many connections there may be, if there is a limit.
     @ivar most_per_host: how many from one IP address.
+    @ivar busiest: how many are from the address that has most, if that is limited.
     @ivar refused: how many connections each limit has refused.
     @ivar handshakes: how many TLS handshakes came to nothing, for each cause.
     @ivar expires: when the TLS certificate expires, in seconds since 1970, if there is one.
@@ -25,6 +26,7 @@ class Figures:
     draining: bool
     most: int | None
     most_per_host: int | None
+    busiest: int | None
     totals: Totals
     refused: Mapping[str, int]
     handshakes: Mapping[str, int]
@@ -48,6 +50,7 @@ class Figures:
             "refused": self.refused,
             "most": self.most,
             "most_per_host": self.most_per_host,
+            "busiest": self.busiest,
             "handshakes": self.handshakes,
             "certificate": self.expires,
         }

@@ -62,12 +62,6 @@ function refusals({ total, host, proxy }) {
   return told.join(", ") || "none";
 }
 
-/** Return how many connections the address has that has most of those listed. */
-function busiest(connections) {
-  const hosts = connections.map(({ peer }) => parted(peer)[0]);
-  return Math.max(0, ...hosts.map((host) => hosts.filter((other) => other === host).length));
-}
-
 function certificate_figures({ certificate, now, handshakes }) {
   const days = Math.floor((certificate - now) / 86400);
   const failed = Object.values(handshakes).reduce((sum, number) => sum + number, 0);
@@ -79,10 +73,10 @@ function certificate_figures({ certificate, now, handshakes }) {
 
 /** List what there is to say: name, text, how much of the limit is used, whether to warn. */
 function figures(state) {
-  const { most, most_per_host, messages, connections } = state;
+  const { most, most_per_host, messages } = state;
   return [
     limited("open", state.open, most),
-    ...(most_per_host ? [limited("of one address", busiest(connections), most_per_host)] : []),
+    ...(most_per_host ? [limited("of one address", state.busiest, most_per_host)] : []),
     ["accepted", whole(state.accepted)],
     ...(messages === null ? [] : [["messages", whole(messages)]]),
     ["received", size(state.received)],
@@ -106,7 +100,6 @@ function figure([name, text, used, warn]) {
 // The conversations
 
 const DOING = {
-  header: "awaits its PROXY header",
   handshake: "TLS handshake",
   welcomed: "has said nothing yet",
   answering: "waits out its delay",

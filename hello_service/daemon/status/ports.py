@@ -93,6 +93,7 @@ class Watched:
         return StatusFactory(self.reactor, status_pages(self.draining, figures, events))
 
     def _figures(self, counters: Counters) -> Figures:
+        per_host = self.settings.max_per_host
         return Figures(
             build={
                 "name": self.settings.name,
@@ -102,7 +103,8 @@ class Watched:
             started=counters.since,
             draining=self.draining(),
             most=self.settings.max_connections,
-            most_per_host=self.settings.max_per_host,
+            most_per_host=per_host,
+            busiest=self.factory.connections.from_busiest_host() if per_host else None,
             totals=counters.totals(),
             refused=self.limited.refused,
             handshakes=self.factory.handshakes.totals,

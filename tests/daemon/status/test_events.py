@@ -44,8 +44,8 @@ class EventsTestCase(SynchronousTestCase):
     def figures(self) -> Figures:
         return Figures(
             build={"name": "web-1", "version": "1", "reactor": "R"}, started=0.0, draining=False,
-            most=10, most_per_host=None, totals=self.counters.totals(), refused={"total": 3},
-            handshakes={"late": 1}, expires=1e9,
+            most=10, most_per_host=9, busiest=1, totals=self.counters.totals(),
+            refused={"total": 3}, handshakes={"late": 1}, expires=1e9,
         )  # fmt: skip
 
     def connect(self) -> HelloProtocol:
@@ -94,8 +94,8 @@ class EventsTests(EventsTestCase):
             {"name": "web-1", "version": "1", "reactor": "R", "now": 0.0, "uptime": 0.0,
              "draining": False, "bytes": True, "open": 1, "accepted": 1, "closed": 0, "probes": 0,
              "messages": 0, "received": 0, "sent": 8, "refused": {"total": 3}, "most": 10,
-             "most_per_host": None, "handshakes": {"late": 1}, "certificate": 1e9, "unlisted": 0,
-             "ended": []},
+             "most_per_host": 9, "busiest": 1, "handshakes": {"late": 1}, "certificate": 1e9,
+             "unlisted": 0, "ended": []},
         )  # fmt: skip
         self.clock.advance(INTERVAL)
         self.assertEqual([event for event, _ in self.told(transport)], ["state"])

@@ -17,6 +17,7 @@ FIGURES = Figures(
     draining=False,
     most=960,
     most_per_host=None,
+    busiest=None,
     totals=Totals(2, 3, 1, 40, 50, 6, (1, 1, 0, 0, 0, 0, 0, 0, 1), 90000.5),
     refused={"total": 7, "host": 0},
     handshakes={"late": 0, "failed": 8},
