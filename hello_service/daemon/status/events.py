@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from twisted.internet.abstract import isIPAddress, isIPv6Address
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IPushProducer, IReactorTime
 from twisted.internet.task import LoopingCall
 from zope.interface import implementer
@@ -37,8 +38,13 @@ def _names_an_address(host: str) -> bool:
     return name == "localhost" or isIPAddress(name) or isIPv6Address(name)
 
 
+def _event(name: str, data: Mapping[str, object]) -> bytes:
+    text = json.dumps(data, separators=(",", ":"))
+    return f"event: {name}\ndata: {text}\n\n".encode()
+
+
 class Events:
-    """The page that streams.
+    """The page that streams. What all viewers are told is added up once for all of them.
 
     @param figures: adds up what there is to tell besides the connections.
     @param text: whether what clients send is told. Then only a page that was opened by an address
@@ -56,6 +62,9 @@ class Events:
         self._watch = watch
         self._figures = figures
         self._text = text
+        self._viewers: list[_Viewer] = []
+        self._looking = LoopingCall(self._look)
+        self._looking.clock = clock
 
     def __call__(self, request: StatusRequest) -> Answer | None:
         """Begin to stream, or say why not."""
@@ -69,47 +78,67 @@ class Events:
             why = b"%d pages watch already: close one of them.\n" % STAYING
             return Answer(HTTPStatus.SERVICE_UNAVAILABLE, why)
         request.begin(HTTPStatus.OK, _STREAM)
-        asked = request.args.get(b"wire", [None])[0]
-        _Viewer(self._clock, self._watch, self._state, request, asked).start()
+        self._begin(_Viewer(self._clock, self._watch, request), request)
         return None
 
-    def _state(self) -> dict[str, object]:
+    def _begin(self, viewer: "_Viewer", request: StatusRequest) -> None:
+        self._watch.begin()
+        finished: Deferred[None] = request.notifyFinish()
+        finished.addErrback(self._end, viewer)
+        viewer.start(request.args.get(b"wire", [None])[0])
+        viewer.look(self._state())
+        if not self._viewers:
+            self._looking.start(INTERVAL, now=False)
+        self._viewers.append(viewer)
+
+    def _end(self, _: object, viewer: "_Viewer") -> None:
+        self._viewers.remove(viewer)
+        if not self._viewers:
+            self._looking.stop()
+        viewer.leave()
+        self._watch.end()
+
+    def _look(self) -> None:
+        state = self._state()
+        for viewer in tuple(self._viewers):
+            viewer.look(state)
+
+    def _state(self) -> bytes:
         overview = self._figures().overview(self._clock.seconds())
-        return {**overview, "bytes": bool(self._text), **self._watch.rows()}
+        return _event("state", {**overview, "bytes": self._text, **self._watch.rows()})
 
 
 @implementer(IPushProducer)
 class _Viewer:
     """A page that listens. One that does not read is told nothing, and not kept for long."""
 
-    def __init__(
-        self,
-        clock: IReactorTime,
-        watch: Watch,
-        state: Callable[[], Mapping[str, object]],
-        request: StatusRequest,
-        asked: bytes | None,
-    ) -> None:
+    def __init__(self, clock: IReactorTime, watch: Watch, request: Any) -> None:
         self._clock = clock
         self._watch = watch
-        self._state = state
-        self._request: Any = request
-        self._asked = asked
+        self._request = request
         self._wire: Wire | None = None
         self._told = 0
         self._paused: float | None = None
-        self._looking = LoopingCall(self._look)
-        self._looking.clock = clock
 
-    def start(self) -> None:
-        """Tell for the first time, and from then on."""
-        self._watch.begin()
-        self._request.notifyFinish().addErrback(self._stop)
+    def start(self, asked: bytes | None) -> None:
+        """Begin, and follow the wire whose number is asked for."""
         self._request.registerProducer(self, True)
         self._request.write(b"retry: 2000\n\n")
-        if self._asked is not None:
-            self._follow(self._asked)
-        self._looking.start(INTERVAL)
+        if asked is not None:
+            self._follow(asked)
+
+    def look(self, state: bytes) -> None:
+        """Tell the state, and what is new on the wire."""
+        if self._paused is None:
+            self._request.write(state)
+            self._send_wire()
+        elif self._clock.seconds() - self._paused > DEADLINE:
+            self._request.channel.transport.abortConnection()
+
+    def leave(self) -> None:
+        """Follow no further."""
+        if self._wire is not None:
+            self._wire.pins -= 1
 
     def pauseProducing(self) -> None:
         self._paused = self._clock.seconds()
@@ -124,16 +153,9 @@ class _Viewer:
         number = int(asked) if re.fullmatch(rb"[0-9]{1,15}", asked) else 0
         self._wire = self._watch.find(number)
         if self._wire is None:
-            self._send("missing", {"id": number})
+            self._request.write(_event("missing", {"id": number}))
         else:
             self._wire.pins += 1
-
-    def _look(self) -> None:
-        if self._paused is None:
-            self._send("state", self._state())
-            self._send_wire()
-        elif self._clock.seconds() - self._paused > DEADLINE:
-            self._request.channel.transport.abortConnection()
 
     def _send_wire(self) -> None:
         wire = self._wire
@@ -142,18 +164,8 @@ class _Viewer:
         first, events = wire.since(self._told)
         if events:
             one = wire.connection
-            self._send("wire", {
+            self._request.write(_event("wire", {
                 "id": wire.number, "peer": one.peer, "local": one.local, "whole": wire.whole,
                 "first": first, "missed": first - self._told, "events": events,
-            })  # fmt: skip
+            }))  # fmt: skip
             self._told = first + len(events)
-
-    def _send(self, event: str, data: Mapping[str, object]) -> None:
-        text = json.dumps(data, separators=(",", ":"))
-        self._request.write(f"event: {event}\ndata: {text}\n\n".encode())
-
-    def _stop(self, _: object) -> None:
-        self._looking.stop()
-        self._watch.end()
-        if self._wire is not None:
-            self._wire.pins -= 1

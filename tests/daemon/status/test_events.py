@@ -40,8 +40,10 @@ class EventsTestCase(SynchronousTestCase):
         pages = StatusFactory(self.clock, {b"/events": events})
         self.factory = BoundedFactory(self.clock, pages)
         self.factory.doStart()
+        self.asked_for_figures = 0
 
     def figures(self) -> Figures:
+        self.asked_for_figures += 1
         return Figures(
             build={"name": "web-1", "version": "1", "reactor": "R"}, started=0.0, draining=False,
             most=10, most_per_host=9, busiest=1, totals=self.counters.totals(),
@@ -99,6 +101,16 @@ class EventsTests(EventsTestCase):
         )  # fmt: skip
         self.clock.advance(INTERVAL)
         self.assertEqual([event for event, _ in self.told(transport)], ["state"])
+
+    def test_all_is_added_up_once_for_all_pages(self) -> None:
+        transports = [self.ask()[1] for _ in range(STAYING)]
+        for transport in transports:
+            self.assertEqual([event for event, _ in self.told(transport)], ["state"])
+        self.assertEqual(self.asked_for_figures, STAYING)
+        self.clock.advance(INTERVAL)
+        for transport in transports:
+            self.assertEqual([event for event, _ in self.told(transport)], ["state"])
+        self.assertEqual(self.asked_for_figures, STAYING + 1)
 
     def test_it_stays_longer_than_others(self) -> None:
         _, transport = self.ask()
