@@ -4,6 +4,7 @@ A protocol that is recorded gets a class, and a transport, that tell of all that
 is not has nothing of this: to look is what costs, not to be looked at.
 """
 
+from codecs import getincrementaldecoder
 from collections import deque
 from collections.abc import Callable, Iterable
 from functools import cache
@@ -21,6 +22,8 @@ EVENTS = 250
 
 TEXT = 64
 """How many bytes of a read or a write are kept as text, at most."""
+
+_decoder = getincrementaldecoder("utf-8")
 
 
 class Wire:
@@ -80,8 +83,10 @@ class Wire:
             self._moved = now
             event["bytes"] = len(data)
             if self._text:
-                event["text"] = data[:TEXT].decode(errors="backslashreplace")
-                event["cut"] = len(data) > TEXT
+                cut = len(data) > TEXT
+                # What is cut has no half of a character at its end, which the peer has not sent.
+                event["text"] = _decoder("backslashreplace").decode(data[:TEXT], final=not cut)
+                event["cut"] = cut
         self._count += 1
         self._events.append(event)
 

@@ -139,6 +139,14 @@ class WireTests(SynchronousTestCase):
         protocol.dataReceived(b"secret")
         self.assertEqual(wire.since(2)[1][0], {"kind": "read", "at": 0.0, "bytes": 6})
 
+    def test_no_character_is_cut(self) -> None:
+        protocol, _, wire = self.connect()
+        protocol.dataReceived("你".encode() * TEXT)
+        protocol.dataReceived("你".encode()[:2])
+        read, _, half = wire.since(2)[1][:3]
+        self.assertEqual((read["text"], read["cut"]), ("你" * (TEXT // 3), True))
+        self.assertEqual((half["text"], half["cut"]), ("\\xe4\\xbd", False))
+
     def test_a_long_text_is_cut(self) -> None:
         protocol, _, wire = self.connect()
         protocol.dataReceived(b"a" * TEXT)
