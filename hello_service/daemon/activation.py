@@ -22,6 +22,7 @@ from twisted.internet.interfaces import (
 )
 from zope.interface import implementer
 
+from hello_service.daemon.endpoint_strings import name_all, take_apart
 from hello_service.daemon.notify import number_from
 from hello_service.daemon.unix_sockets import UNIXPort
 
@@ -56,6 +57,23 @@ def inherited_sockets(environ: Mapping[str, str]) -> dict[int, str]:
         name = f" ({names[place]})" if any(names[place : place + 1]) else ""
         passed[_FIRST + place] = f"descriptor {_FIRST + place}{name}"
     return passed
+
+
+def without_taken(passed: Mapping[int, str], place: str) -> dict[int, str]:
+    """Leave out the inherited socket that an endpoint string takes for itself.
+
+    @raises ValueError: with a sentence, if it is a wrong one of C{systemd:}.
+    """
+    if not place.startswith("systemd:"):
+        return dict(passed)
+    (_, *values), named = take_apart(place)
+    parts = name_all(("domain", "index", "name"), values, named)
+    index, name = parts.get("index"), f" ({parts.get('name', '')})"
+    return {
+        descriptor: called
+        for descriptor, called in passed.items()
+        if str(descriptor - _FIRST) != index and not called.endswith(name)
+    }
 
 
 def adopted_endpoint(reactor: Any, descriptor: int, name: str) -> IStreamServerEndpoint:

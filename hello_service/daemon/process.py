@@ -16,6 +16,7 @@ from hello_service.daemon.activation import (
     adopted_endpoint,
     inherited_sockets,
     starting_environment,
+    without_taken,
 )
 from hello_service.daemon.drain import hurry_on_second_signal
 from hello_service.daemon.global_reactor import global_reactor
@@ -113,8 +114,13 @@ def end_with(status: int) -> None:
 
 
 def sockets_to_adopt(options: DaemonOptions, environ: Mapping[str, str]) -> dict[int, str]:
-    """Return the inherited sockets, none if the options say where to listen."""
+    """Return the inherited sockets, none if the options say where to listen.
+
+    Those that the status and the agent port take are left to them.
+    """
     passed = inherited_sockets(environ)
+    for beside in ("status", "agent"):
+        passed = without_taken(passed, options[beside] or "")
     if not options.says_where:
         return passed
     if passed and not any(place.startswith("systemd:") for place in options["listen"]):

@@ -208,6 +208,24 @@ class ActivatedTests(ProcessTestCase):
         self.assertEqual(daemon.port(), port)
         self.assertNotIn("Not used", "".join(daemon.output))
 
+    def test_one_for_the_status_port(self) -> None:
+        ports = free_ports(2)
+        daemon = self.activated(
+            *(f"--listen=127.0.0.1:{port}" for port in ports), "--fdname=a:status",
+            hello=("--status=systemd:INET:name=status",),
+        )  # fmt: skip
+        self.greet(socket.AF_INET, ("127.0.0.1", ports[0]))
+        with socket.create_connection(("127.0.0.1", ports[1]), PATIENCE) as client:
+            client.sendall(b"GET /healthz HTTP/1.0\r\n\r\n")
+            answer = client.makefile("rb").read()
+        self.assertTrue(answer.endswith(b"\r\n\r\nok\n"), answer)
+        self.assertEqual(daemon.stop(), -signal.SIGTERM)
+        self.assertNotIn("Traceback", "".join(daemon.output))
+
+    def test_one_for_the_status_port_on_uvloop(self) -> None:
+        self.twistd = [program("twistd"), "--reactor=uvloop", "--nodaemon"]
+        self.test_one_for_the_status_port()
+
     def test_a_datagram_socket(self) -> None:
         port = free_port()
         daemon = self.activated(f"--listen=127.0.0.1:{port}", "--datagram")

@@ -162,6 +162,15 @@ class SocketsToAdoptTests(SynchronousTestCase):
     def test_an_endpoint_of_twisteds_uses_them(self) -> None:
         self.assertEqual(self.adopted("--listen=tcp:0", "--listen=systemd:INET:name=a"), ([], []))
 
+    def test_the_ports_beside_take_theirs(self) -> None:
+        by_name, by_index = "--status=systemd:INET:name=a", "--agent=systemd:domain=INET:index=1"
+        self.assertEqual(self.adopted(by_name), ([4], []))
+        self.assertEqual(self.adopted(by_index), ([3], []))
+        self.assertEqual(self.adopted(by_name, by_index), ([], []))
+        self.assertEqual(self.adopted("--status=tcp:0", "--agent=systemd:INET:name="), ([3, 4], []))
+        warning = "Not used, for the options say where to listen: descriptor 4 (b)."
+        self.assertEqual(self.adopted(by_name, "--port=0"), ([], [warning]))
+
     def test_none_inherited(self) -> None:
         for arguments in ((), ("--port=0",)):
             with capturedLogs() as events:
