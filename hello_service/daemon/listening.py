@@ -7,6 +7,7 @@ from twisted.application.service import Service
 from twisted.internet import tcp
 from twisted.internet.defer import CancelledError, Deferred, gatherResults, maybeDeferred
 from twisted.internet.interfaces import (
+    IAddress,
     IListeningPort,
     IProtocolFactory,
     IStreamServerEndpoint,
@@ -32,6 +33,7 @@ class ListeningService(Service):
     @param failed: called with the L{CannotListen} of an endpoint that fails after the start.
     @param page: where each `Obstacle` is explained, for messages to name.
     @param below: wraps the factory of each port, TLS included.
+    @param beside: the services that listen, too, and before.
     @ivar ports: those that listen, each with the name of its endpoint.
     @ivar paused: how many ports accept no connections for now.
     """
@@ -47,6 +49,7 @@ class ListeningService(Service):
         failed: Callable[[CannotListen], object] = lambda _: None,
         page: str = "",
         below: Callable[[IProtocolFactory], IProtocolFactory] | None = None,
+        beside: Sequence["ListeningService"] = (),
     ) -> None:
         self._endpoints = endpoints
         self._factory = factory
@@ -55,6 +58,7 @@ class ListeningService(Service):
         self._failed = failed
         self._page = page
         self._below = below
+        self._beside = beside
         self.ports: dict[Any, str] = {}  # all of Twisted's and ours can stop reading
         self.paused = 0
         self._attempts: list[Deferred[None]] = []
@@ -133,11 +137,14 @@ class ListeningService(Service):
     def _fail_to_stop(self, failure: Failure, place: str) -> None:
         self._log.warn("{place} is not cleaned up: {why}.", place=place, why=str(failure.value))
 
+    def _places(self) -> list[tuple[str, IAddress]]:
+        return [(name, port.getHost()) for port, name in self.ports.items()]
+
     def _fail(self, failure: Failure, place: str) -> None:
         if failure.check(CancelledError):
             return
-        ours = [(name, port.getHost()) for port, name in self.ports.items()]
-        obstacle, sentence = explain(place, failure.value, ours)  # type: ignore[arg-type]
+        beside = [place for service in self._beside for place in service._places()]
+        obstacle, sentence = explain(place, failure.value, self._places(), beside)  # type: ignore[arg-type]
         if self._page:
             sentence += f" See {self._page}#{obstacle.value}."
         self._log.error("{sentence}", sentence=sentence)

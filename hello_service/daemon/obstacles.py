@@ -33,12 +33,22 @@ class Unusable(Exception):
 
 
 def explain(
-    place: str, error: BaseException, ours: Iterable[tuple[str, IAddress]] = ()
+    place: str,
+    error: BaseException,
+    ours: Iterable[tuple[str, IAddress]] = (),
+    beside: Iterable[tuple[str, IAddress]] = (),
 ) -> tuple[Obstacle, str]:
     """Say why a place cannot be listened on, and what to do.
 
     @param ours: the places that this daemon listens on already, and their addresses.
+    @param beside: those on which it serves others than its clients.
     """
+    for other, address in beside:
+        if _takes(address, error):
+            return Obstacle.IN_USE, (
+                f"{place} is taken by this daemon itself, which listens on {other} already: let"
+                " one of the two listen elsewhere."
+            )
     match error:
         case Unusable():
             return error.obstacle, f"{place} {error.sentence}"
@@ -80,6 +90,15 @@ def _explain_tcp(
             )
         case _:
             return _explain_other(name, error)
+
+
+def _takes(address: IAddress, error: BaseException) -> bool:
+    match error:
+        case CannotListenError(socketError=OSError(errno=errno.EADDRINUSE), port=int(port)):
+            return bool(_wider(error.interface or "", port, address))
+        case CannotListenError(socketError=OSError(errno=errno.EADDRINUSE), port=path):
+            return isinstance(address, UNIXAddress) and _same_file(address.name, path)
+    return False
 
 
 def _wider(host: str, port: int, address: IAddress) -> str:

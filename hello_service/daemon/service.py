@@ -89,6 +89,10 @@ class DaemonService(DrainingService):
                 keep_alive(port, told.keepalive)
             announce(port, **connections.fields)
 
+        watched = Watched(
+            reactor, told, version, factory, limited, certificate, lambda: self.draining
+        )
+        beside = watched.ports(failed, page)
         self._listening_on = ListeningService(
             [*plain, *tls],
             limited,
@@ -97,11 +101,8 @@ class DaemonService(DrainingService):
             failed,
             page,
             partial(ProxiedFactory, reactor, limited, told.proxy_from) if told.proxy_from else None,
+            beside,
         )
-        watched = Watched(
-            reactor, told, version, factory, limited, certificate, lambda: self.draining
-        )
-        beside = watched.ports(failed, page)
         super().__init__(
             reactor,
             self._listening_on,

@@ -71,6 +71,20 @@ class CollisionTests(SynchronousTestCase):
         sentence = self.explain(None, ours, port=b"./h.sock")
         self.assertIn("old and new are the same file", sentence)
 
+    def test_with_a_port_beside_its_own(self) -> None:
+        file = UNIXAddress(os.fsencode(os.path.abspath("h.sock")))
+        for error, ours, words in (
+            (refused(errno.EADDRINUSE), IPv4Address("TCP", "0.0.0.0", 80), "by this daemon itself"),
+            (refused(errno.EADDRINUSE, None), IPv6Address("TCP", "::", 80), "daemon itself, which"),
+            (refused(errno.EADDRINUSE, None, b"h.sock"), file, "listens on old already: let one"),
+            (refused(errno.EADDRINUSE), IPv4Address("TCP", "0.0.0.0", 81), "another program"),
+            (refused(errno.EADDRINUSE, None, b"x.sock"), file, "a server answers there"),
+            (refused(errno.EADDRINUSE, None, b"h.sock"), IPv4Address("TCP", "::", 80), "answers"),
+            (refused(errno.EACCES), IPv4Address("TCP", "0.0.0.0", 80), "takes a right"),
+        ):
+            _, sentence = explain("new", error, beside=[("old", ours)])
+            self.assertIn(words, sentence)
+
     def test_what_does_not_collide(self) -> None:
         for host, ours in (
             ("127.0.0.1", IPv4Address("TCP", "127.0.0.1", 81)),

@@ -1,5 +1,6 @@
 import errno
 import socket
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from twisted.application.service import MultiService
@@ -22,6 +23,7 @@ from hello_service.daemon.service import DaemonService
 from hello_service.daemon.settings import Settings
 from tests.connections import Echo, EchoFactory, HalfCloseTransport
 from tests.daemon.test_listening import SlowEndpoint
+from tests.processes import free_port
 
 READY = b"GET /readyz HTTP/1.1\r\n\r\n"
 
@@ -332,6 +334,21 @@ class PortsTests(TestCase):
                 host, _, port = status["address"].rpartition(":")
                 await deferLater(reactor, 0)
                 self.assertRaises(ConnectionRefusedError, socket.create_connection, (host, port))
+
+    async def test_two_that_want_one_place(self) -> None:
+        from twisted.internet import reactor
+
+        folder = self.enterContext(TemporaryDirectory())
+        for place in (f"tcp:{free_port()}:interface=127.0.0.1", f"unix:{folder}/sock"):
+            for settings in (
+                Settings(listen=[place], status=place),
+                Settings(listen=[place], agent=place),
+                Settings(port=0, status=place, agent=place),
+            ):
+                service = DaemonService(reactor, EchoFactory(reactor), settings)
+                error = self.assertRaises(CannotListen, service.startService)
+                self.assertIn(f"which listens on {place} already: let one of the two", str(error))
+                await deferLater(reactor, 0)
 
     async def test_the_ports_that_it_listens_on(self) -> None:
         from twisted.internet import reactor

@@ -1,6 +1,6 @@
 """The ports beside the daemon's own, for who watches the daemon."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -53,8 +53,8 @@ class Watched:
                 " machine reaches, like tcp:9909:interface=127.0.0.1."
             )
 
-        listening = partial(self._listening, failed, page)
-        found = []
+        found: list[ListeningService] = []
+        listening = partial(self._listening, failed, page, found)
         if told.status:
             found.append(listening(told.status, self._pages(), _announce_status))
         if told.agent:
@@ -65,6 +65,7 @@ class Watched:
         self,
         failed: Callable[[CannotListen], object],
         page: str,
+        beside: Sequence[ListeningService],
         place: str,
         factory: IProtocolFactory,
         announce: Callable[[IListeningPort], None],
@@ -76,7 +77,9 @@ class Watched:
             accept_few_at_once(self.reactor, port)
             announce(port)
 
-        return ListeningService([(place, endpoint)], bounded, listens, failed=failed, page=page)
+        return ListeningService(
+            [(place, endpoint)], bounded, listens, failed=failed, page=page, beside=tuple(beside)
+        )
 
     def _pages(self) -> IProtocolFactory:
         from hello_service.daemon.status.events import Events
