@@ -2,13 +2,14 @@
 
 import signal
 import socket
+import sys
 
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
 from tests.browser import browser
-from tests.processes import PATIENCE, Daemon, ProcessTestCase, free_port
+from tests.processes import PATIENCE, Daemon, ProcessTestCase, Program, free_port
 from tests.tutorial import tutorial_client
 
 HOSTILE = (
@@ -18,6 +19,17 @@ HOSTILE = (
     "\u202egpj.exe\u2066 \u200b".encode(),
     b"\xff\xfe</text>&lt;",
 )
+PROGRAM = """
+import sys
+from twisted.internet import reactor
+from hello_service.daemon import DaemonService, Settings
+from hello_service.server import HelloFactory
+
+status = f"tcp:{sys.argv[1]}:interface=127.0.0.1"
+DaemonService(reactor, HelloFactory(reactor), Settings(port=0, status=status)).startService()
+print("listens", flush=True)
+reactor.run()
+"""
 SEEN = [
     "<script>alert(1)</script>",
     '<img src=x onerror="alert(1)">',
@@ -196,6 +208,31 @@ class PageTests(ProcessTestCase):
         self.see("#state", "serving")
         self.page.wait(lambda: "not recorded" in self.page.texts("#caption")[0])
         self.see_events()
+
+    def test_behind_a_balancer(self) -> None:
+        daemon = self.watched("--proxy-from=127.0.0.1")
+        self.page.open(self.url)
+        self.see("#state", "serving")
+        client = self.enterContext(socket.create_connection(("127.0.0.1", daemon.port()), PATIENCE))
+        client.sendall(b"PROXY TCP4 198.51.100.123 192.0.2.2 1234 9999\r\n")
+        self.assertEqual(client.recv(8), b"Welcome!")
+        balancer = f"127.0.0.1:{client.getsockname()[1]}"
+        self.see("#open td:nth-child(1)", f"198.51.100.123 via {balancer}")
+        self.see("#open td:nth-child(2)", "1234")
+        cell = "document.querySelector('#open td')"
+        self.page.wait(lambda: self.page.ask(f"{cell}.scrollWidth <= {cell}.clientWidth"))
+        self.fits()
+        self.is_clean()
+
+    def test_as_part_of_a_program(self) -> None:
+        port = free_port()
+        self.enterContext(
+            Program([sys.executable, "-c", PROGRAM, str(port)], self.folder)
+        ).wait_for("listens")
+        self.page.open(f"http://127.0.0.1:{port}/")
+        self.see("#state", "serving")
+        self.see("#name", f"127.0.0.1:{port}")
+        self.assertRegex(self.page.texts("#facts")[0], r"^\w+Reactor · up ")
 
     def test_too_many_pages(self) -> None:
         self.watched()

@@ -183,7 +183,8 @@ function take(state) {
   const name = state.name || location.host;
   document.title = `${name}: ${state.open} open`;
   write(find("#name"), name);
-  write(find("#facts"), `version ${state.version} · ${state.reactor} · up ${span(state.uptime)}`);
+  const version = state.version && `version ${state.version}`;
+  write(find("#facts"), [version, state.reactor, `up ${span(state.uptime)}`].filter(Boolean).join(" · "));
   if (state.draining) tell("draining: it ends once these conversations are over", "draining");
   else tell("serving", "");
   draw_rates(state);
