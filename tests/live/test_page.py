@@ -209,6 +209,18 @@ class PageTests(ProcessTestCase):
         self.page.wait(lambda: "not recorded" in self.page.texts("#caption")[0])
         self.see_events()
 
+    def test_windows_of_any_width(self) -> None:
+        daemon = self.watched()
+        self.client(daemon)
+        state = "document.querySelector('#open td:nth-child(9)')"
+        for width in (360, 700, 710, 768, 1080, 1100, 1280):
+            self.page.open(self.url, width)
+            self.see("#open td:nth-child(9)", "has said nothing yet")
+            self.fits()
+            self.assertLessEqual(self.page.ask(f"{state}.getBoundingClientRect().right"), width)
+            self.assertGreater(self.page.ask(f"{state}.clientWidth"), 100, width)
+        self.is_clean()
+
     def test_behind_a_balancer(self) -> None:
         daemon = self.watched("--proxy-from=127.0.0.1")
         self.page.open(self.url)
