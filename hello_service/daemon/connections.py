@@ -63,7 +63,7 @@ class Connections(MutableSet[AnyConnection]):
     probes: ProbesService | None = None
 
     def __init__(self) -> None:
-        self._open: set[AnyConnection] = set()
+        self._open: dict[AnyConnection, None] = {}
         self._hosts: Counter[str | None] | None = None
         self._waiting: list[Deferred[None]] = []
         self._opened: Callable[[AnyConnection], object] | None = None
@@ -73,7 +73,7 @@ class Connections(MutableSet[AnyConnection]):
         """Add one, if it is not there."""
         if value in self._open:
             return
-        self._open.add(value)
+        self._open[value] = None
         if self._hosts is not None:
             self._hosts[_plain(value.host)] += 1
         if self._opened is not None:
@@ -93,7 +93,7 @@ class Connections(MutableSet[AnyConnection]):
 
     def hand_over(self, value: AnyConnection) -> None:
         """Take one out that goes on as another, which is to be added: nothing has ended."""
-        self._open.discard(value)
+        self._open.pop(value, None)
         if self._hosts is not None:
             host = _plain(value.host)
             self._hosts[host] -= 1
@@ -107,7 +107,7 @@ class Connections(MutableSet[AnyConnection]):
         return len(self._open)
 
     def __iter__(self) -> Iterator[AnyConnection]:
-        """Go through those that are open now, whichever end on the way."""
+        """Go through those that are open now, whichever end on the way, the oldest first."""
         return iter(tuple(self._open))
 
     def from_host(self, host: str | None) -> int:

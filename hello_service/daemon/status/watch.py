@@ -81,8 +81,9 @@ class Watch:
 
     def _fill(self) -> None:
         if len(self._open) < min(LISTED, len(self._connections)):
-            others = (one for one in self._connections if one not in self._open)
-            for one in islice(others, LISTED - len(self._open)):
+            newest = reversed(tuple(self._connections))
+            others = (one for one in newest if one not in self._open)
+            for one in reversed(tuple(islice(others, LISTED - len(self._open)))):
                 self._record(one, whole=False)
 
     def _record(self, connection: Any, whole: bool = True) -> None:
@@ -94,7 +95,8 @@ class Watch:
         self._open[connection] = wire
 
     def _make_room(self) -> None:
-        wire = next(wire for wire in self._open.values() if not wire.pins)
+        unpinned = (wire for wire in self._open.values() if not wire.pins)
+        wire = min(unpinned, key=lambda wire: wire.connection.started)
         wire.leave()
         del self._open[wire.connection]
 

@@ -72,6 +72,21 @@ class WatchTests(SynchronousTestCase):
         self.assertEqual([row["id"] for row in self.rows("ended")], [3])
         self.assertIsNotNone(self.watch.find(3))
 
+    def test_the_newest_are_listed(self) -> None:
+        def ports() -> list[str]:
+            return [row["peer"].partition(":")[2] for row in self.rows()]
+
+        for port in range(1, LISTED + 51):
+            self.connect(port)
+            self.clock.advance(1)
+        self.watch.begin()
+        self.assertEqual(ports(), [str(port) for port in range(LISTED + 50, 50, -1)])
+        newest = next(iter(reversed(tuple(self.factory.connections))))
+        newest.connectionLost(connectionDone)
+        self.assertEqual(ports(), [str(port) for port in range(LISTED + 49, 49, -1)])
+        self.connect(7777)
+        self.assertEqual(ports(), ["7777", *(str(port) for port in range(LISTED + 49, 50, -1))])
+
     def test_nothing_is_recorded_while_nobody_looks(self) -> None:
         first = self.connect()
         self.watch.begin()
