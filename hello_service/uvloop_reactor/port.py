@@ -5,7 +5,6 @@ left (libuv's C{uv__emfile_trick}). Here they go on waiting in the backlog.
 """
 
 import os
-import socket
 from math import inf
 from typing import Any
 
@@ -13,6 +12,7 @@ from twisted.internet import tcp
 from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 
+from hello_service.uvloop_reactor.serving import serve
 from hello_service.uvloop_reactor.sockets import socket_address
 from hello_service.uvloop_reactor.transport import Connection
 
@@ -21,24 +21,6 @@ RETRY = 0.1
 
 QUIET = 60.0
 """Seconds without a failure after which the next one is logged again."""
-
-
-class _Accepted:
-    """An accepted descriptor in the shape of a socket, which is what uvloop takes.
-
-    One serves for all connections of a port, since uvloop only asks at once. To make a
-    C{socket.socket} of each would take a tenth of a short connection's time.
-    """
-
-    family = int(socket.AF_INET)  # good for IPv6, too: all it chooses is TCP
-    type = int(socket.SOCK_STREAM)
-    descriptor: int
-
-    def fileno(self) -> int:
-        return self.descriptor
-
-    def close(self) -> None:
-        """Leave the descriptor alone: the transport has closed it."""
 
 
 class Port(tcp.Port):
@@ -52,10 +34,6 @@ class Port(tcp.Port):
     reading = False
     _retry: IDelayedCall | None = None
     _failed = -inf
-
-    def __init__(self, *arguments: Any, **options: Any) -> None:
-        super().__init__(*arguments, **options)
-        self._accepted = _Accepted()
 
     def startReading(self) -> None:
         """Accept connections."""
@@ -85,20 +63,13 @@ class Port(tcp.Port):
         try:
             protocol = self.factory.buildProtocol(socket_address(name))
             if protocol is not None:
-                self._serve(Connection(protocol, name, self.sessionno, self.reactor), descriptor)
+                connection = Connection(protocol, name, self.sessionno, self.reactor)
+                self.sessionno += 1
+                serve(self.reactor.loop, connection, descriptor)
                 return
         except BaseException:
             self._log.failure("Unhandled error in {factory}", factory=self.factory)
         os.close(descriptor)
-
-    def _serve(self, connection: Connection, descriptor: int) -> None:
-        self.sessionno += 1
-        self._accepted.descriptor = descriptor
-        loop = self.reactor.loop
-        connecting = loop.connect_accepted_socket(lambda: connection, self._accepted).__await__()
-        next(connecting)
-        # It waits for connection_made to be called, which has been scheduled before this.
-        loop.call_soon(next, connecting, None)
 
     def _pause(self) -> None:
         if self.reading:
