@@ -265,6 +265,7 @@ class Connection(SocketFacts, asyncio.Protocol):
             self._transport.set_write_buffer_limits(0)
             self._send_by(_discard if self._write_ended else self._send_and_pull)
             producer.resumeProducing()
+            self._pull_soon()  # if not for what it wrote, for what had been written before
         elif self._full:
             self._pause_producer()
 
@@ -393,6 +394,9 @@ class Connection(SocketFacts, asyncio.Protocol):
 
     def _send_and_pull(self, data: bytes) -> None:
         self._transport.write(data)
+        self._pull_soon()
+
+    def _pull_soon(self) -> None:
         if not self._full and not self._pulling:
             self._pulling = True
             self.reactor.loop.call_soon(self._pull)
