@@ -1,8 +1,8 @@
-"""The asyncio reactor on a uvloop loop, which also serves the connections of its TCP ports.
+"""The asyncio reactor on a uvloop loop, which also serves TCP connections.
 
 Twisted's own transports cost two thirds of a short message's time. Here uvloop's take their place
-where a server accepts; everything else, clients included, is the asyncio reactor's. What differs
-from Twisted's: TCP_NODELAY is on, a read brings up to 256,000 bytes unless C{bufferSize} is set,
+for TCP, in servers and clients; everything else is the asyncio reactor's. What differs from
+Twisted's: TCP_NODELAY is on, a read brings up to 256,000 bytes unless C{bufferSize} is set,
 and C{twisted.python.log} messages do not name the connection.
 """
 
@@ -13,12 +13,13 @@ import sys
 from typing import Any, cast
 
 from twisted.internet.asyncioreactor import AsyncioSelectorReactor
-from twisted.internet.interfaces import IListeningPort, IProtocolFactory
+from twisted.internet.interfaces import IConnector, IListeningPort, IProtocolFactory
 from twisted.internet.main import installReactor
 from twisted.internet.process import reapAllProcesses
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from hello_service.uvloop_reactor.connector import Connector
 from hello_service.uvloop_reactor.polls import PollingLoop
 from hello_service.uvloop_reactor.port import Port
 
@@ -36,7 +37,7 @@ def install() -> None:
 
 
 class UvloopReactor(AsyncioSelectorReactor):
-    """Serves connections to its TCP ports by uvloop's transports.
+    """Serves TCP connections by uvloop's transports.
 
     @param loop: a uvloop loop that no other reactor uses.
     """
@@ -101,6 +102,24 @@ class UvloopReactor(AsyncioSelectorReactor):
         )
         adopted.startListening()
         return adopted
+
+    def connectTCP(
+        self,
+        host: str,
+        port: int,
+        factory: Any,
+        timeout: float = 30.0,
+        bindAddress: Any = None,
+    ) -> IConnector:
+        """Connect to a port.
+
+        @param timeout: in seconds.
+        @param bindAddress: where from: a host and a port, or what
+            C{twisted.internet.tcp.makeBinding} returns.
+        """
+        connector = Connector(host, port, factory, timeout, bindAddress, self)
+        connector.connect()
+        return connector
 
     def getReaders(self) -> list[Any]:
         """Return what is being read from, the ports that accept included."""
