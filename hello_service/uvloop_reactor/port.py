@@ -4,7 +4,6 @@ uvloop's own server would close every connection that waits to be accepted once 
 left (libuv's C{uv__emfile_trick}). Here they go on waiting in the backlog.
 """
 
-import os
 from math import inf
 from typing import Any
 
@@ -21,6 +20,30 @@ RETRY = 0.1
 
 QUIET = 60.0
 """Seconds without a failure after which the next one is logged again."""
+
+
+class _Accepted(Connection):
+    """An accepted connection, which has no protocol until uvloop serves it.
+
+    Only then the factory is asked for one, so that C{connectionMade} follows C{buildProtocol}
+    before anything else is called, as on Twisted's reactors.
+    """
+
+    def __init__(self, port: Any, peer: tuple[Any, ...]) -> None:
+        self._port = port
+        self._peer = peer
+
+    def connection_made(self, transport: Any) -> None:
+        """Connect a protocol of the factory's, which may not want to."""
+        port = self._port
+        del self._port
+        protocol = port.build_protocol(self._peer)
+        if protocol is None:
+            transport.abort()
+            return
+        super().__init__(protocol, self._peer, port.sessionno, port.reactor)
+        port.sessionno += 1
+        super().connection_made(transport)
 
 
 class Port(tcp.Port):
@@ -60,16 +83,15 @@ class Port(tcp.Port):
         except OSError as error:
             self._wait(error)
             return
+        serve(self.reactor.loop, _Accepted(self, name), descriptor)
+
+    def build_protocol(self, peer: tuple[Any, ...]) -> Any:
+        """Return a protocol of the factory's; None if it has none for this peer, or fails."""
         try:
-            protocol = self.factory.buildProtocol(socket_address(name))
-            if protocol is not None:
-                connection = Connection(protocol, name, self.sessionno, self.reactor)
-                self.sessionno += 1
-                serve(self.reactor.loop, connection, descriptor)
-                return
+            return self.factory.buildProtocol(socket_address(peer))
         except BaseException:
             self._log.failure("Unhandled error in {factory}", factory=self.factory)
-        os.close(descriptor)
+            return None
 
     def _pause(self) -> None:
         if self.reading:
