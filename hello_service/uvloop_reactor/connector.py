@@ -113,6 +113,8 @@ class Client(Connection):
         super().connection_made(transport)
         if protocol is None:
             self.loseConnection()
+        # As on Twisted's reactors, what was to be called with no delay comes before the first read.
+        self.reactor.runUntilCurrent()
 
     def connectionLost(self, reason: Failure) -> None:
         """Close at once and tell the protocol and the connector why."""

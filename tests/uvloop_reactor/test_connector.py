@@ -14,14 +14,14 @@ from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.epollreactor import EPollReactor
 from twisted.internet.error import DNSLookupError, NotConnectingError
 from twisted.internet.interfaces import IResolverSimple
-from twisted.internet.protocol import ClientFactory, Protocol
+from twisted.internet.protocol import ClientFactory, Factory, Protocol
 from twisted.internet.ssl import CertificateOptions, PrivateCertificate
 from twisted.internet.tcp import makeBinding
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from hello_service.uvloop_reactor.reactor import UvloopReactor
-from tests.uvloop_reactor.conversing import ReactorTestCase
+from tests.uvloop_reactor.conversing import Peer, ReactorTestCase
 
 
 def open_sockets() -> int:
@@ -464,3 +464,47 @@ class TLSTests(ReactorTestCase):
 
         _, client = self.converse(made, client_made)
         self.assertEqual(client.received, b"hi")
+
+
+class OrderTests(ConnectorTestCase):
+    """What is called later, with no delay, comes after connectionMade and before a client reads."""
+
+    def order(self, make: Callable[[], Any]) -> list[list[str]]:
+        """Connect a client and a server that both write, and call themselves later."""
+        self.reactor = make()
+        notes = []
+        factories: list[Any] = [Factory(), ClientFactory()]
+        for factory in factories:
+            notes.append(self.noted(factory))
+        self.running = 2
+        port: Any = self.reactor.listenTCP(0, factories[0], interface="127.0.0.1")
+        self.reactor.connectTCP("127.0.0.1", port.getHost().port, factories[1])
+        self.run_reactor()
+        notes[0].remove("read")
+        return notes
+
+    def noted(self, factory: Any) -> list[str]:
+        notes: list[str] = []
+
+        def build(addr: object) -> Any:
+            notes.append("build")
+            self.reactor.callLater(0, notes.append, "later")
+            return protocol
+
+        def made() -> None:
+            notes.append("made")
+            protocol.transport.write(b"hi")
+
+        def received(data: bytes) -> None:
+            notes.append("read")
+            protocol.transport.loseConnection()
+
+        protocol: Any = Peer(self.ended)
+        protocol.connectionMade, protocol.dataReceived = made, received
+        factory.buildProtocol = build
+        return notes
+
+    def test_order(self) -> None:
+        orders = [self.order(make) for make in (self.epoll_reactor, self.uvloop_reactor)]
+        order = ["build", "made", "later"]
+        self.assertEqual(orders, [[order, [*order, "read"]]] * 2)
