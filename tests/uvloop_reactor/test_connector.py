@@ -420,6 +420,22 @@ class PendingTests(ConnectorTestCase):
         told = self.alike(busy(self).getsockname()[1], then={"startedConnecting": started})
         self.assertIn("clientConnectionFailed", repr(told))
 
+    def test_connected_after_a_timeout(self) -> None:
+        """The second attempt's socket has the descriptor of the first one's."""
+        server = busy(self)
+
+        def failed(connector: Any) -> None:
+            server.accept()[0].close()
+            connector.connect()
+
+        told = self.connect(
+            self.uvloop_reactor,
+            server.getsockname()[1],
+            then={"clientConnectionFailed": failed},
+            timeout=0.1,
+        )
+        self.assertIn("clientConnectionLost", repr(told))
+
     def later(self, do: str) -> list[object]:
         """Connect to a listening socket that does something while the connection is pending."""
         told = []
