@@ -62,6 +62,10 @@ class Client(Connection):
 
     reactor: Any
 
+    connected = 0
+    producer = None
+    streamingProducer = False
+
     _prefix = ""
     _handle: SocketType | None = None
     _polled = False
@@ -183,7 +187,7 @@ class Client(Connection):
     def _polled_for(self, handle: SocketType) -> None:
         self._poll_no_more(handle)
         error = handle.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-        self._go_on(handle, error or handle.connect_ex(self._peer))
+        self._go_on(handle, error or handle.connect_ex(self.client))
 
     def _poll_no_more(self, handle: SocketType) -> None:
         if self._polled:

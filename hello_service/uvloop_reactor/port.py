@@ -29,9 +29,12 @@ class _Accepted(Connection):
     before anything else is called, as on Twisted's reactors.
     """
 
+    __slots__ = ("_port",)
+
     def __init__(self, port: Any, peer: tuple[Any, ...]) -> None:
         self._port = port
         self._peer = peer
+        self.connected = 0
 
     def connection_made(self, transport: Any) -> None:
         """Connect a protocol of the factory's, which may not want to."""

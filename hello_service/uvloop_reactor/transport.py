@@ -118,7 +118,7 @@ class Connection(SocketFacts, asyncio.Protocol):
     write: Callable[[bytes], None]
 
     def __init__(
-        self, protocol: Any, peer: tuple[Any, ...], sessionno: int, reactor: Server
+        self, protocol: Any, peer: tuple[Any, ...] | None, sessionno: int, reactor: Server
     ) -> None:
         self.protocol = protocol
         self._peer = peer
