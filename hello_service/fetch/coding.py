@@ -123,6 +123,11 @@ class Decoder:
             raise BadCoding(f"it is coded {len(codings)} times")
         self._steps = [Inflate(name) for name in reversed(codings)]
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether the page is the body as it comes."""
+        return not self._steps
+
     def feed(self, data: bytes) -> Iterator[bytes]:
         """Take some bytes of the body, and give bytes of the page."""
         return _through([step.feed for step in self._steps], data)

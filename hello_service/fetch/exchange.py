@@ -2,7 +2,9 @@
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from socket import AddressFamily
 from typing import Any, cast
 
@@ -37,6 +39,7 @@ from hello_service.fetch.happy_eyeballs import Race
 from hello_service.fetch.reader import ResponseReader
 from hello_service.fetch.response import ClientRequest, RawResponse
 from hello_service.fetch.sending import Sending
+from hello_service.fetch.splicing import WORTH, Splicing, can_splice
 from hello_service.fetch.tls import Handshake
 from hello_service.fetch.trust import HandshakeWith, OwnHandshake
 from hello_service.fetch.way import Way
@@ -111,6 +114,7 @@ class Exchange(Protocol):
         self._body = body
         self._reader = ResponseReader(request.method, settings.max_size, settings.keep_framing)
         self._response: RawResponse | None = None
+        self._stop_splicing: Callable[[], None] = lambda: None
         self._connecting: Race | Deferred[IProtocol] | None = None
         self._connected = False
         self._sent = False
@@ -210,6 +214,7 @@ class Exchange(Protocol):
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         self._connected = False
         self._stop_timer()
+        self._stop_splicing()
         if self._body:
             self._body.stop()
         self._settings.observer.lost(reason)
@@ -231,6 +236,7 @@ class Exchange(Protocol):
         """Read nothing more for now."""
         if not (self._paused or self._over):
             self._paused = True
+            self._stop_splicing()
             self.transport.pauseProducing()  # type: ignore[attr-defined]
             self._settings.observer.paused()  # which may resume it at once
 
@@ -247,6 +253,24 @@ class Exchange(Protocol):
         if not self._over:
             self._abandoned = True
             self._close(abort=True)
+
+    def move_to(self, target: int, moved: Callable[[int], None]) -> None:
+        """Move what comes of the body into a file, where that can be; no observer hears of it."""
+        count = self._reader.skippable
+        if self._tls or self._paused or self._over or count < WORTH:
+            return
+        if can_splice(self.transport):
+            moved = partial(self._skip, moved)
+            with suppress(OSError):  # for descriptors that it needs and the transport does not
+                self._stop_splicing = Splicing(
+                    self._reactor, self.transport, target, count, moved, self.dataReceived
+                ).stop
+
+    def _skip(self, moved: Callable[[int], None], count: int) -> None:
+        self._heard = self._reactor.seconds()
+        self._reader.received += count
+        self._wire.received = self._reader.received
+        moved(count)
 
     def _begin_tls(self, tls: Handshake) -> None:
         try:
@@ -327,6 +351,7 @@ class Exchange(Protocol):
     def _close(self, *, abort: bool) -> None:
         self._over = True
         self._stop_timer()
+        self._stop_splicing()
         if self._body:
             self._body.stop()
         if self._connecting:

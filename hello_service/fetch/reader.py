@@ -134,6 +134,16 @@ class ResponseReader:
             return "inside the body", self.received, self.length
         return "inside the head" if self._held else "before the response", len(self._held), None
 
+    @property
+    def skippable(self) -> int:
+        """How many bytes may go another way, if C{received} counts them.
+
+        The last byte of the body may not: with it come its end and what follows that.
+        """
+        if self.head is None or self.length is None or self.finished:
+            return 0
+        return self.length - self.received - 1
+
     def feed(self, data: bytes) -> bytes:
         """Take bytes from the wire; return those of the body among them. Never raises."""
         try:

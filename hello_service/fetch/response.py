@@ -28,6 +28,9 @@ class Connection(Protocol):
     def resume(self) -> None:
         """Read again."""
 
+    def move_to(self, target: int, moved: Callable[[int], None]) -> None:
+        """Move what comes of the body into a file, where that can be."""
+
     def abort(self) -> None:
         """Give up; the response hears of its end later, when the connection is gone."""
 
@@ -120,6 +123,17 @@ class RawResponse:
         """Give the body to a receiver, without the price of L{deliverBody}'s reasons."""
         self._take_receiver(receiver)
         self.deliver_pending()
+
+    def move_to(self, target: int, moved: Callable[[int], None]) -> None:
+        """Let the kernel move the body into a file while it has nothing but bytes for it.
+
+        The receiver gets what does not go this way, which may be everything, and the end.
+
+        @param target: the descriptor of a regular file, to which the receiver writes.
+        @param moved: is told how many bytes came into it.
+        """
+        if not (self._paused or self._pending or self._ended):
+            self._connection.move_to(target, moved)
 
     def _take_receiver(self, receiver: Receiver) -> None:
         if self._receiver is not None or self.disconnecting:

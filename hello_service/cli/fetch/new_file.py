@@ -67,11 +67,16 @@ class NewFile:
 
     def write(self, data: bytes | memoryview) -> int:
         count = self._part.write(data)
+        self.grow(count)
+        return count
+
+    def grow(self, count: int) -> None:
+        """Count bytes that were written to it, by us or by the kernel."""
+        self._part.size += count
         if self._kept and self._is_page and self._part.size > self._kept.size:
             self._part.rename(self._kept.path)
             self._kept.close()
             self._kept = None
-        return count
 
     def write_stray(self, data: bytes) -> None:
         if not self._start:

@@ -10,7 +10,7 @@ from twisted.web.iweb import UNKNOWN_LENGTH
 
 from hello_service.cli.console import Console
 from hello_service.cli.fetch.continuing import Kept
-from hello_service.cli.fetch.new_file import Left
+from hello_service.cli.fetch.new_file import Left, NewFile
 from hello_service.cli.fetch.options import Options
 from hello_service.cli.fetch.progress import Progress
 from hello_service.cli.fetch.ranges import range_length
@@ -109,6 +109,8 @@ class Page:
             self._exactly,
         )
         self._response.deliver_to(receiving)
+        if isinstance(place, NewFile) and not (self._options.trace or self._options.report):
+            receiving.splice(place)  # nobody else has to see the bytes
         try:
             try:
                 await receiving.done

@@ -20,7 +20,7 @@ part than its own. A file system without such attributes keeps none.
 class Part:
     """A file that no other process of ours writes while this one does.
 
-    @ivar size: bytes in it.
+    @ivar size: bytes in it, as far as who writes them has counted them.
     """
 
     def __init__(self, path: Path) -> None:
@@ -35,9 +35,7 @@ class Part:
         return self._file.fileno()
 
     def write(self, data: bytes | memoryview) -> int:
-        count = self._file.write(data)
-        self.size += count
-        return count
+        return self._file.write(data)
 
     def empty(self) -> None:
         """Begin it anew."""

@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred
@@ -11,6 +12,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from hello_service.cli.console import Console
+from hello_service.cli.fetch.new_file import NewFile
 from hello_service.cli.fetch.saving import Place
 from hello_service.fetch.coding import BadCoding, Decoder
 from hello_service.fetch.errors import BodyTooLarge, MalformedResponse, ResponseError
@@ -79,6 +81,19 @@ class Receiving:
         self._pieces = self._decoder.feed(data)
         if not self._save_some():
             self._response.pauseProducing()
+
+    def splice(self, file: NewFile) -> None:
+        """Let the kernel move the body into its place, if there is no coding to undo."""
+        if self._decoder.is_idle and not self.done.called:
+            self._response.move_to(file.fileno(), partial(self._moved, file))
+
+    def _moved(self, file: NewFile, count: int) -> None:
+        self.saved += count
+        self._progress(count)
+        try:
+            file.grow(count)
+        except OSError as error:
+            self._stop(error)
 
     def body_ended(self, error: ResponseError | None) -> None:
         if self.done.called:  # it was cancelled
