@@ -25,6 +25,7 @@ from urllib.parse import urlsplit
 SMALL = 1000
 BIG = 1 << 30
 AT_ONCE = 64
+UVLOOP = "RawAgent on uvloop"
 Fetch = Callable[[str], Awaitable[bytes]]
 Write = Callable[[bytes], object]
 
@@ -83,6 +84,10 @@ async def timed(fetch: Fetch, url: str, count: int, at_once: int) -> float:
 
 
 def on_reactor(name: str, url: str, count: int, at_once: int) -> float:
+    if name == UVLOOP:
+        from hello_service.uvloop_reactor import install
+
+        install()
     from twisted.internet import reactor
     from twisted.internet.defer import Deferred
     from twisted.internet.task import react
@@ -97,7 +102,7 @@ def on_reactor(name: str, url: str, count: int, at_once: int) -> float:
             response = await treq.get(url, persistent=False)
             return bytes(await response.content())
     else:
-        agent: Any = RawAgent(reactor) if name == "RawAgent" else Agent(reactor)
+        agent: Any = Agent(reactor) if name == "Agent" else RawAgent(reactor)
 
         async def fetch(url: str) -> bytes:
             return await readBody(await agent.request(b"GET", url.encode()))
@@ -139,7 +144,7 @@ async def on_asyncio(name: str, url: str, count: int, at_once: int) -> float:
 
 def rate(name: str, url: str, count: int, at_once: int) -> float:
     """Return pages a second of one client, in this process."""
-    if name in ("RawAgent", "Agent", "treq"):
+    if name in (UVLOOP, "RawAgent", "Agent", "treq"):
         return on_reactor(name, url, count, at_once)
     if name in ("aiohttp", "httpx"):
         return asyncio.run(on_asyncio(name, url, count, at_once))
@@ -311,7 +316,7 @@ def main() -> None:
         hello = str(Path(sys.executable).with_name("hello-fetch"))
         out = folder / "out"
         if options.only in (None, "small"):
-            names = ["RawAgent", "Agent", "treq", "aiohttp", "httpx", "curl"]
+            names = [UVLOOP, "RawAgent", "Agent", "treq", "aiohttp", "httpx", "curl"]
             others = ["http.client", "tutorial"]
             rates(f"{url}/small", options.rounds, options.count, 1, names + others)
             rates(f"{url}/small", options.rounds, options.count, AT_ONCE, names)

@@ -170,7 +170,8 @@ class ScrapedTests(ProcessTestCase):
         self.watched.wait_for(r"Connection from .* closed\.", 3)
         for _ in range(4):
             self.assertEqual(self.connect(self.watched.port()).recv(8), b"Welcome!")
-        self.assertRaises(ConnectionResetError, self.connect(self.watched.port()).recv, 1)
+        with self.assertRaises(ConnectionResetError):  # as early as while it connects
+            self.connect(self.watched.port()).recv(1)
 
     def get(self, port: int, path: str) -> str:
         connection = HTTPConnection("127.0.0.1", port, timeout=PATIENCE)

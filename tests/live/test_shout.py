@@ -128,7 +128,8 @@ class ShoutTests(ProcessTestCase):
         first = self.connect(shout)
         first.sendall(b"hello\n")
         self.assertEqual(first.recv(99), b"HELLO\n")
-        self.assertRaises(ConnectionResetError, self.connect(shout).recv, 99)
+        with self.assertRaises(ConnectionResetError):  # as early as while it connects
+            self.connect(shout).recv(99)
         shout.wait_for(r"Connections refused: 1, for there are 1 already\.")
 
     def test_an_idle_client(self) -> None:
