@@ -20,7 +20,7 @@ from hello_service.fetch.headers import header_pairs
 from hello_service.fetch.request import InvalidRequest, Place, parse_url, request_bytes
 from hello_service.fetch.response import ClientRequest
 from hello_service.fetch.sending import Sending
-from hello_service.fetch.tls import Handshake, OwnHandshake, tls_host
+from hello_service.fetch.tls import Handshake, tls_host
 from hello_service.fetch.wire import Times, Wire
 
 

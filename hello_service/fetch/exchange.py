@@ -112,6 +112,7 @@ class Exchange(Protocol):
         self._wire = wire
         self._tls = tls
         self._body = body
+        self._opening: Callable[[IAddress, IAddress], bytes] | None = None
         self._reader = ResponseReader(request.method, settings.max_size, settings.keep_framing)
         self._response: RawResponse | None = None
         self._stop_splicing: Callable[[], None] = lambda: None
@@ -217,6 +218,8 @@ class Exchange(Protocol):
         self._stop_splicing()
         if self._body:
             self._body.stop()
+        if self._wire.times.secured is None:
+            self._tell_negotiated()
         self._settings.observer.lost(reason)
         if self._abandoned:
             self._end(Abandoned())

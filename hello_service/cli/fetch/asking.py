@@ -10,6 +10,7 @@ from twisted.web.iweb import IAgent
 from hello_service.cli.console import Console
 from hello_service.cli.escaping import escaped
 from hello_service.cli.fetch.asked import Asked
+from hello_service.cli.fetch.connecting import Ways
 from hello_service.cli.fetch.cookies import Cookies
 from hello_service.cli.fetch.options import Options
 from hello_service.cli.fetch.redirects import (
@@ -36,7 +37,9 @@ class Asking:
     @ivar asked: what was asked for last.
     """
 
-    def __init__(self, reactor: Any, agent: IAgent, options: Options, console: Console) -> None:
+    def __init__(
+        self, reactor: Any, agent: IAgent, options: Options, console: Console, ways: Ways
+    ) -> None:
         """
         @param reactor: L{IReactorFDSet}.
         """
@@ -46,6 +49,7 @@ class Asking:
         self._agent = agent
         self._options = options
         self._console = console
+        self._ways = ways
         self._cookies = Cookies()
         self._location = b""
 

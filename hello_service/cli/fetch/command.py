@@ -14,6 +14,7 @@ from twisted.web.iweb import IAgent
 from hello_service.cli.console import Console
 from hello_service.cli.escaping import escaped
 from hello_service.cli.fetch.asking import Asking
+from hello_service.cli.fetch.connecting import INSECURE, Ways, ignored_proxy, settings_of
 from hello_service.cli.fetch.continuing import Kept
 from hello_service.cli.fetch.no_page import why_no_page
 from hello_service.cli.fetch.options import Options, parse_options
@@ -65,7 +66,7 @@ class Command:
         self._agent: IAgent = RawAgent(reactor, settings_of(options, self._ways, observer))
         if self._report:
             self._agent = self._report.agent(self._agent)
-        self._asking = Asking(self._agent, options, console, self._ways)
+        self._asking = Asking(reactor, self._agent, options, console, self._ways)
         self._kept = Kept(options, self._name, self._hint)
 
     async def run(self) -> int:
@@ -91,12 +92,6 @@ class Command:
         if ignored := ignored_proxy(self._options.place):
             self._hint(ignored)
         try:
-            return await self._run()
-        finally:
-            self._kept.close()
-
-    async def _run(self) -> int:
-        try:
             response = await self._kept.response(self._ask)
         except NotFollowed as error:
             raise TroubleError(Trouble.PROTOCOL, f"{error}; {self._untouched()}.") from None
@@ -111,7 +106,7 @@ class Command:
         """Ask for the page with these headers besides."""
         options = copy(self._options)
         options.headers = [*options.headers, *headers]
-        self._asking = Asking(self._agent, options, self._console)
+        self._asking = Asking(self._reactor, self._agent, options, self._console, self._ways)
         return await self._asking.response()
 
     async def _take(self, response: RawResponse) -> None:

@@ -4,7 +4,7 @@ import os
 import re
 import sys
 from argparse import ArgumentParser
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from socket import AF_INET, AF_INET6
 from typing import Any, NoReturn
 
@@ -12,6 +12,8 @@ from twisted.internet.interfaces import IAddress
 
 from hello_service import __version__
 from hello_service.cli.fetch.curl_words import instead_of
+from hello_service.fetch.proxy_header import version_1, version_2
+from hello_service.fetch.request import InvalidRequest, parse_url
 from hello_service.values import BadValue, not_empty, positive_seconds, whole_number
 
 _EPILOG = """Exit statuses: 0 done, 2 usage, 3 DNS, 4 REFUSED, 5 UNREACHABLE, 6 TIMEOUT, 7 RESET,

@@ -6,6 +6,8 @@ import sys
 from collections.abc import Callable, Sequence
 from socket import AddressFamily
 
+from twisted.internet.interfaces import IAddress
+
 from hello_service.cli.fetch.body import Body, body_from
 from hello_service.cli.fetch.login import ask_on_terminal, basic_login
 from hello_service.cli.fetch.option_groups import option_parser
@@ -14,7 +16,11 @@ from hello_service.cli.fetch.redirects import explain_slashes, names_user
 from hello_service.cli.fetch.saving import name_from_target
 from hello_service.cli.fetch.trouble import unmarked
 from hello_service.fetch.request import InvalidRequest, Place, parse_url, request_bytes
+from hello_service.fetch.sending import Sending
 from hello_service.values import BadValue
+
+FORM = b"application/x-www-form-urlencoded"
+"""What a body is, unless the user says otherwise: curl's, and a web form's."""
 
 
 class Options(argparse.Namespace):
@@ -142,15 +148,22 @@ def _complete_report(options: Options, report: str) -> None:
         )
 
 
-def _check_continued(options: Options) -> None:
+def _complete_continued(options: Options) -> None:
     """Complete what C{--continue} asks for: a page as it is, and no page of an error."""
     names = [name.lower() for name, _ in options.headers]
     if options.raw:
         raise BadValue("--raw saves chunk sizes, which no range has: leave --continue out, or it.")
-    if options.head or options.output == "-":
-        raise BadValue("--continue goes on with a file: leave --head and -o - out.")
+    if options.method != b"GET" or options.body or options.output == "-":
+        raise BadValue("--continue gets a file: leave --head, -X, -d and -o - out.")
     if set(names) & set(OWN_HEADERS):
         raise BadValue("--continue sends Range and If-Range itself: leave out yours.")
     options.fail = True
     if options.decompress and b"accept-encoding" not in names:
         options.headers.append((b"Accept-Encoding", b"identity"))
+
+
+def _log_in(options: Options, user: str, ask: Callable[[str], str]) -> None:
+    if any(name.lower() == b"authorization" for name, _ in options.headers):
+        raise BadValue("-u sends Authorization: leave -u out, or the header.")
+    login = basic_login(user, options.place.authority, ask)
+    options.headers.append((b"Authorization", login))

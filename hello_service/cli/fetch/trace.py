@@ -9,6 +9,7 @@ from twisted.internet.interfaces import IAddress
 from twisted.python.failure import Failure
 
 from hello_service.address import address_text
+from hello_service.cli.escaping import escaped
 from hello_service.cli.fetch.redacting import is_head, redacted
 from hello_service.cli.trouble import connect_reason
 from hello_service.fetch.negotiated import Negotiated, ShownCertificate
@@ -53,6 +54,29 @@ def _texts(data: bytes) -> list[str]:
 
 def _hidden(count: int) -> str:
     return f", {count} of them not shown: --trace-all shows them" if count else ""
+
+
+def _told(which: str, certificate: ShownCertificate) -> list[str]:
+    """Say what a certificate has, a line for each."""
+    if certificate.ends is None:
+        return [f"{which} cannot be read"]
+    lines = [f"{which}: {certificate.subject}"]
+    if names := certificate.names:
+        more = f" and {len(names) - NAMES} more" if len(names) > NAMES else ""
+        lines.append(f"  for: {', '.join(names[:NAMES])}{more}")
+    lines.append(f"  by: {certificate.issuer}")
+    lines.append(f"  valid: {certificate.begins:%F %H:%M} to {certificate.ends:%F %H:%M} UTC")
+    return lines
+
+
+def _certificate_row(text: str) -> str:
+    return f"{'':15}{_line(text)}\n"
+
+
+def _line(text: str) -> str:
+    """Make one line of what a peer has written."""
+    line = escaped(text).replace("\n", r"\n")
+    return line if len(line) <= LINE else f"{line[:LINE]}..."
 
 
 class Trace(Observer):

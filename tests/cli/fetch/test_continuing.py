@@ -370,6 +370,8 @@ class LosesNothingTests(ContinueTestCase):
         for arguments, words in (
             (("--raw",), "--raw"),
             (("--head",), "leave --head"),
+            (("-X", "POST"), "-X"),
+            (("-X", "GET", "-d", "a"), "-d"),
             (("-o", "-"), "-o - out"),
             (("-H", "range: bytes=0-"), "Range"),
             (("-H", "If-Range: x"), "If-Range"),
