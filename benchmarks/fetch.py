@@ -85,7 +85,7 @@ async def timed(fetch: Fetch, url: str, count: int, at_once: int) -> float:
 
 def on_reactor(name: str, url: str, count: int, at_once: int) -> float:
     if name == UVLOOP:
-        from hello_service.uvloop_reactor import install
+        from hello_service.uvloop_reactor.reactor import install
 
         install()
     from twisted.internet import reactor
