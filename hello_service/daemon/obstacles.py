@@ -10,6 +10,8 @@ from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import IAddress
 
+from hello_service.address import host_port
+
 
 class Obstacle(Enum):
     """Why a place cannot be listened on; the value is the word that a page may explain it under."""
@@ -67,7 +69,7 @@ def _explain_tcp(
     error: BaseException,
     ours: Iterable[tuple[str, IAddress]],
 ) -> tuple[Obstacle, str]:
-    name = f"[{host}]:{port}" if ":" in host else f"{host}:{port}" if host else place
+    name = host_port(host, port) if host else place
     match getattr(error, "errno", None):
         case errno.EADDRINUSE:
             for other, address in ours:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 from twisted.internet.address import UNIXAddress
 from twisted.internet.interfaces import IAddress
 
-from hello_service.address import address_text
+from hello_service.address import address_text, host_port
 
 
 class Way(NamedTuple):
@@ -28,4 +28,4 @@ class Way(NamedTuple):
     def __str__(self) -> str:
         if self.socket is not None:
             return address_text(UNIXAddress(self.socket))
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+        return host_port(self.host, self.port)

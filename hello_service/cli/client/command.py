@@ -12,6 +12,7 @@ from twisted.internet.endpoints import HostnameEndpoint
 from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
 from twisted.internet.task import deferLater
 
+from hello_service.address import host_port
 from hello_service.cli.client.caller import Caller
 from hello_service.cli.client.endpoint import client_endpoint
 from hello_service.cli.client.input_lines import InputLines
@@ -80,7 +81,7 @@ async def greet(options: Namespace, reactor: Any, console: Console) -> int:
         endpoint = client_endpoint(reactor, place)
     else:
         host, port = options.host or "127.0.0.1", options.port or 9999
-        place = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        place = host_port(host, port)
         endpoint = HostnameEndpoint(reactor, host, port, options.timeout)
     caller = Caller(reactor, console, endpoint, place, options.timeout)
     names = options.names or NAMES
