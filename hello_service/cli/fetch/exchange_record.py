@@ -7,6 +7,7 @@ from typing import Any
 from twisted.internet.address import IPv4Address, IPv6Address, UNIXAddress
 from twisted.internet.interfaces import IAddress
 
+from hello_service.cli.fetch.redacting import is_head
 from hello_service.cli.trouble import connect_reason
 from hello_service.fetch.errors import ResponseError
 from hello_service.fetch.head import Head, parse_head, unfolded
@@ -20,9 +21,6 @@ NAMES = 100
 """Names in each of them that are told."""
 
 TIMES = ("started", "resolved", "connected", "secured", "sent", "first_byte", "head", "body")
-
-PROXY_HEADERS = (b"PROXY TCP", b"PROXY UNKNOWN", b"\r\n\r\n\0\r\nQUIT\n")
-"""How the header before a request begins, of either version."""
 
 _SECRET = re.compile(rb"(?im)^(authorization|cookie|proxy-authorization):[^\r\n]*")
 
@@ -58,10 +56,8 @@ class ExchangeRecord:
 
     def sent(self, data: bytes) -> None:
         """Take the head of the request, which is sent first but for a PROXY header."""
-        if data.startswith(PROXY_HEADERS):
-            return
-        self.note("sent")
-        if self._head is None:
+        if self._head is None and is_head(data):
+            self.note("sent")
             head = data.partition(b"\r\n\r\n")[0] + b"\r\n\r\n"
             self._head = _text(_SECRET.sub(rb"\1: ***", head))
 
