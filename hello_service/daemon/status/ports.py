@@ -1,6 +1,6 @@
 """The ports beside the daemon's own, for who watches the daemon."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -52,34 +52,35 @@ class Watched:
                 "--status-bytes shows what clients send: give --status an endpoint that only this"
                 " machine reaches, like tcp:9909:interface=127.0.0.1."
             )
-
-        found: list[ListeningService] = []
-        listening = partial(self._listening, failed, page, found)
+        wanted: list[tuple[str, IProtocolFactory, Callable[[IListeningPort], None]]] = []
         if told.status:
-            found.append(listening(told.status, self._pages(), _announce_status))
+            wanted.append((told.status, self._pages(), self._status_listens))
         if told.agent:
-            found.append(listening(told.agent, AgentFactory(self.draining), _announce_agent))
+            wanted.append((told.agent, AgentFactory(self.draining), self._agent_listens))
+        found: list[ListeningService] = []
+        for place, factory, listens in wanted:
+            endpoint = server_endpoint(self.reactor, place)
+            bounded = BoundedFactory(self.reactor, factory)
+            found.append(
+                ListeningService(
+                    [(place, endpoint)],
+                    bounded,
+                    listens,
+                    failed=failed,
+                    page=page,
+                    beside=tuple(found),
+                )
+            )
         return found
 
-    def _listening(
-        self,
-        failed: Callable[[CannotListen], object],
-        page: str,
-        beside: Sequence[ListeningService],
-        place: str,
-        factory: IProtocolFactory,
-        announce: Callable[[IListeningPort], None],
-    ) -> ListeningService:
-        endpoint = server_endpoint(self.reactor, place)
-        bounded = BoundedFactory(self.reactor, factory)
+    def _status_listens(self, port: IListeningPort) -> None:
+        accept_few_at_once(self.reactor, port)
+        _log.info("Status on {address}.", event="status", address=address_text(port.getHost()))
 
-        def listens(port: IListeningPort) -> None:
-            accept_few_at_once(self.reactor, port)
-            announce(port)
-
-        return ListeningService(
-            [(place, endpoint)], bounded, listens, failed=failed, page=page, beside=tuple(beside)
-        )
+    def _agent_listens(self, port: IListeningPort) -> None:
+        accept_few_at_once(self.reactor, port)
+        address = address_text(port.getHost())
+        _log.info("Agent-check of HAProxy on {address}.", event="agent", address=address)
 
     def _pages(self) -> IProtocolFactory:
         from hello_service.daemon.status.events import Events
@@ -88,10 +89,7 @@ class Watched:
 
         counters = Counters(self.reactor, self.factory.connections)
         watch = Watch(self.reactor, self.factory.connections, self.settings.status_bytes)
-
-        def figures() -> Figures:
-            return self._figures(counters)
-
+        figures = partial(self._figures, counters)
         events = Events(self.reactor, watch, figures, self.settings.status_bytes)
         return StatusFactory(self.reactor, status_pages(self.draining, figures, events))
 
@@ -113,12 +111,3 @@ class Watched:
             handshakes=self.factory.handshakes.totals,
             expires=self.certificate.expires.timestamp() if self.certificate else None,
         )
-
-
-def _announce_status(port: IListeningPort) -> None:
-    _log.info("Status on {address}.", event="status", address=address_text(port.getHost()))
-
-
-def _announce_agent(port: IListeningPort) -> None:
-    address = address_text(port.getHost())
-    _log.info("Agent-check of HAProxy on {address}.", event="agent", address=address)
