@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any, ClassVar
 
 import uvloop
+from twisted.internet.epollreactor import EPollReactor
 from twisted.internet.interfaces import (
     IHalfCloseableProtocol,
 )
@@ -95,10 +96,20 @@ class ReactorTestCase(SynchronousTestCase):
     client_class: ClassVar[type[Peer]] = Peer
 
     def setUp(self) -> None:
+        self.reactor = self.uvloop_reactor()
+        self.running = 2
+
+    def epoll_reactor(self) -> Any:
+        reactor = EPollReactor()
+        self.addCleanup(reactor._poller.close)
+        for waker in reactor._internalReaders:
+            self.addCleanup(waker.connectionLost, None)
+        return reactor
+
+    def uvloop_reactor(self) -> UvloopReactor:
         loop = uvloop.new_event_loop()
         self.addCleanup(loop.close)
-        self.reactor = UvloopReactor(loop)
-        self.running = 2
+        return UvloopReactor(loop)
 
     def ended(self) -> None:
         self.running -= 1

@@ -8,8 +8,6 @@ from typing import Any
 
 import twisted.internet.reactor
 import twisted.test
-import uvloop
-from twisted.internet.epollreactor import EPollReactor
 from twisted.internet.interfaces import (
     IConsumer,
     IFileDescriptor,
@@ -25,7 +23,6 @@ from twisted.internet.interfaces import (
 from twisted.internet.ssl import CertificateOptions, PrivateCertificate
 from twisted.python.failure import Failure
 
-from hello_service.uvloop_reactor.reactor import UvloopReactor
 from tests.uvloop_reactor.conversing import MUCH, HalfPeer, Producer, ReactorTestCase
 
 INTERFACES = (
@@ -61,18 +58,6 @@ def close_at_end(client: Any) -> None:
 
 class AlikeTests(ReactorTestCase):
     server_class = client_class = HalfPeer
-
-    def epoll_reactor(self) -> Any:
-        reactor = EPollReactor()
-        self.addCleanup(reactor._poller.close)
-        for waker in reactor._internalReaders:
-            self.addCleanup(waker.connectionLost, None)
-        return reactor
-
-    def uvloop_reactor(self) -> Any:
-        loop = uvloop.new_event_loop()
-        self.addCleanup(loop.close)
-        return UvloopReactor(loop)
 
     def alike(
         self,

@@ -9,9 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import twisted.test
-import uvloop
 from twisted.internet.defer import Deferred, fail, succeed
-from twisted.internet.epollreactor import EPollReactor
 from twisted.internet.error import DNSLookupError, NotConnectingError
 from twisted.internet.interfaces import IResolverSimple
 from twisted.internet.protocol import ClientFactory, Factory, Protocol
@@ -114,18 +112,6 @@ def busy(test: Any) -> socket.socket:
 
 
 class ConnectorTestCase(ReactorTestCase):
-    def epoll_reactor(self) -> Any:
-        reactor = EPollReactor()
-        self.addCleanup(reactor._poller.close)
-        for waker in reactor._internalReaders:
-            self.addCleanup(waker.connectionLost, None)
-        return reactor
-
-    def uvloop_reactor(self) -> UvloopReactor:
-        loop = uvloop.new_event_loop()
-        self.addCleanup(loop.close)
-        return UvloopReactor(loop)
-
     def connect(
         self,
         make: Callable[[], Any],
