@@ -1,6 +1,7 @@
 """Asks for a page, shows each head that comes, and goes where redirects lead."""
 
 import time
+from dataclasses import replace
 from typing import Any, cast
 
 from twisted.internet.defer import CancelledError
@@ -50,20 +51,22 @@ class Asking:
         self._options = options
         self._console = console
         self._ways = ways
-        self._cookies = Cookies()
-        self._location = b""
 
     @property
     def url(self) -> str:
         """What was asked for last."""
         return self.asked.url
 
-    async def response(self) -> RawResponse:
-        """Ask; return the response, whose body has not been read.
+    async def response(self, besides: list[tuple[bytes, bytes]]) -> RawResponse:
+        """Ask from the first; return the response, whose body has not been read.
 
+        @param besides: headers to send beside the user's.
         @raises TroubleError: if there is none.
         @raises NotFollowed: if a redirect was to be followed, and leads nowhere.
         """
+        self.asked = replace(self._first, headers=[*self._first.headers, *besides])
+        self._cookies = Cookies()
+        self._location = b""
         for _ in range(REDIRECT_LIMIT + 1):
             response = await self._ask()
             self._show_heads(response.wire)

@@ -3,7 +3,6 @@
 import os
 import sys
 from collections.abc import Callable
-from copy import copy
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -52,7 +51,7 @@ class Command:
         self._name = options.output or name_from_target(options.place.target)
         shown = sys.maxsize if options.trace_all else SHOWN
         self._trace = Trace(console.err, shown) if options.trace else None
-        self._ways = Ways(options, self._hint)
+        ways = Ways(options, self._hint)
         observer = self._trace or Observer()
         self._report: Report | None = None
         if options.report:
@@ -63,10 +62,10 @@ class Command:
                 options.url, report.destination(reactor, console, options.report)
             )
             observer = report.Both(observer, self._report)
-        self._agent: IAgent = RawAgent(reactor, settings_of(options, self._ways, observer))
+        agent: IAgent = RawAgent(reactor, settings_of(options, ways, observer))
         if self._report:
-            self._agent = self._report.agent(self._agent)
-        self._asking = Asking(reactor, self._agent, options, console, self._ways)
+            agent = self._report.agent(agent)
+        self._asking = Asking(reactor, agent, options, console, ways)
         self._kept = Kept(options, self._name, self._hint)
 
     async def run(self) -> int:
@@ -92,7 +91,7 @@ class Command:
         if ignored := ignored_proxy(self._options.place):
             self._hint(ignored)
         try:
-            response = await self._kept.response(self._ask)
+            response = await self._kept.response(self._asking.response)
         except NotFollowed as error:
             raise TroubleError(Trouble.PROTOCOL, f"{error}; {self._untouched()}.") from None
         try:
@@ -101,13 +100,6 @@ class Command:
             response.abortConnection()
         await self._console.drained()
         return 0
-
-    async def _ask(self, headers: list[tuple[bytes, bytes]]) -> RawResponse:
-        """Ask for the page with these headers besides."""
-        options = copy(self._options)
-        options.headers = [*options.headers, *headers]
-        self._asking = Asking(self._reactor, self._agent, options, self._console, self._ways)
-        return await self._asking.response()
 
     async def _take(self, response: RawResponse) -> None:
         """Do with the response what its head and the options call for."""
