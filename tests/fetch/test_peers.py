@@ -30,6 +30,7 @@ from hello_service.fetch.errors import PeerReset
 from hello_service.fetch.response import RawResponse
 from tests.certificates import certificate_pem
 from tests.fetching import Endpoints
+from tests.nginx import nginx
 from tests.processes import program
 
 BIG = bytes(range(256)) * 16 * 1024
@@ -95,18 +96,11 @@ class NginxTestCase(PeerTestCase):
     async def serve(self, location: str = "") -> str:
         """Start nginx on a unix socket, whose path it need not choose."""
         self.place = self.folder.resolve() / "nginx.sock"
-        temporary = "".join(
-            f"{name}_temp_path {self.folder.resolve()}/{name};"
-            for name in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+        command = nginx(
+            self.folder,
+            f"server {{ listen unix:{self.place}; root {self.folder.resolve()}; {location} }}",
         )
-        (self.folder / "nginx.conf").write_text(
-            f"daemon off; master_process off; pid {self.folder.resolve()}/pid; events {{}}"
-            f" error_log stderr notice;"
-            f" http {{ access_log off; {temporary} server {{ listen unix:{self.place};"
-            f" root {self.folder.resolve()}; {location} }} }}"
-        )
-        configuration = str(self.folder.resolve() / "nginx.conf")
-        process, line = await self.start("nginx", "-e", "stderr", "-c", configuration)
+        process, line = await self.start(*command)
         assert process.stdout
         while line and "start worker" not in line and "epoll" not in line:
             line = await deferToThread(process.stdout.readline)

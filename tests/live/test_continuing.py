@@ -4,6 +4,7 @@ import os
 import random
 import subprocess
 
+from tests.nginx import nginx
 from tests.processes import ProcessTestCase, Program, free_port, in_shell, program, run
 
 PAGE = random.Random(1).randbytes(300_000)
@@ -62,29 +63,14 @@ class NginxTests(ContinuingTestCase):
     def setUp(self) -> None:
         super().setUp()
         port = free_port()
-        folder = self.site.resolve()
-        temporary = "".join(
-            f"{name}_temp_path {folder}/{name};"
-            for name in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
-        )
-        (self.site / "nginx.conf").write_text(
-            f"daemon off; master_process off; pid {folder}/pid; events {{}}"
-            f" error_log stderr notice; http {{ access_log off; {temporary}"
-            f" server {{ listen 127.0.0.1:{port}; root {folder};"
+        name, *words = nginx(
+            self.site,
+            f"server {{ listen 127.0.0.1:{port}; root {self.site.resolve()};"
             " location /moved { return 302 /page; }"
             " location /dated { alias page; etag off; }"
-            " location /packed { alias page; gzip on; gzip_types *; gzip_http_version 1.0; } } }"
+            " location /packed { alias page; gzip on; gzip_types *; gzip_http_version 1.0; } }",
         )
-        command = (
-            program("nginx"),
-            "-e",
-            "stderr",
-            "-c",
-            f"{folder}/nginx.conf",
-            "-p",
-            f"{folder}",
-        )
-        self.enterContext(Program(command, self.site)).wait_for("built by|OS: ")
+        self.enterContext(Program([program(name), *words], self.site)).wait_for("built by|OS: ")
         self.url = f"http://127.0.0.1:{port}"
 
     def test_rest(self) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 from jsonschema import Draft202012Validator
 
 from tests.certificates import certificate_pem
+from tests.nginx import nginx
 from tests.processes import ProcessTestCase, Program, free_ports, program, run
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -30,28 +31,14 @@ class ReportTests(ProcessTestCase):
         plain, tls = free_ports(2)
         (folder / "page").write_text("hello")
         (folder / "pem").write_bytes(certificate_pem("localhost"))
-        temporary = "".join(
-            f"{name}_temp_path {folder}/{name};"
-            for name in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
-        )
-        (folder / "nginx.conf").write_text(
-            f"daemon off; master_process off; pid {folder}/pid; events {{}}"
-            f" error_log stderr notice; http {{ access_log off; {temporary} root {folder};"
-            f" server {{ listen 127.0.0.1:{plain}; location /moved {{"
+        name, *words = nginx(
+            folder,
+            f"root {folder}; server {{ listen 127.0.0.1:{plain}; location /moved {{"
             f" return 302 https://localhost:{tls}/page; }} }}"
             f" server {{ listen 127.0.0.1:{tls} ssl;"
-            f" ssl_certificate {folder}/pem; ssl_certificate_key {folder}/pem; }} }}"
+            f" ssl_certificate {folder}/pem; ssl_certificate_key {folder}/pem; }}",
         )
-        command = (
-            program("nginx"),
-            "-e",
-            "stderr",
-            "-c",
-            f"{folder}/nginx.conf",
-            "-p",
-            f"{folder}",
-        )
-        self.enterContext(Program(command, self.folder)).wait_for("built by|OS: ")
+        self.enterContext(Program([program(name), *words], self.folder)).wait_for("built by|OS: ")
         self.url = f"http://127.0.0.1:{plain}"
 
     def fetch(self, *arguments: str) -> Any:

@@ -8,6 +8,7 @@ from itertools import product
 from pathlib import Path
 
 from tests.certificates import Authority, dns, issue
+from tests.nginx import nginx
 from tests.processes import (
     PATIENCE,
     TWISTD,
@@ -72,17 +73,14 @@ class NginxTests(RealTestCase):
 
     def serve(self, listen: str) -> None:
         folder = self.folder.resolve()
-        temporary = "".join(f"{name}_temp_path {folder}/{name};" for name in (
-            "client_body", "proxy", "fastcgi", "uwsgi", "scgi"
-        ))  # fmt: skip
-        (folder / "nginx.conf").write_text(
-            f"daemon off; master_process off; pid {folder}/pid; error_log stderr notice;"
-            f" events {{}} http {{ access_log off; {temporary} server {{ listen {listen};"
+        command = nginx(
+            folder,
+            f"server {{ listen {listen};"
             f" ssl_certificate {folder}/server.pem; ssl_certificate_key {folder}/server.pem;"
             f' location / {{ return 200 "{self.ANSWER}"; }}'
-            f" location /moved {{ return 302 https://www.example/; }} }} }}"
+            f" location /moved {{ return 302 https://www.example/; }} }}",
         )
-        server = self.program("nginx", "-e", "stderr", "-c", str(folder / "nginx.conf"))
+        server = self.program(*command)
         server.wait_for("epoll")
 
     def test_node(self) -> None:

@@ -10,6 +10,7 @@ from hashlib import sha256
 from typing import Any
 
 from tests.certificates import certificate_pem
+from tests.nginx import nginx
 from tests.processes import (
     ProcessTestCase,
     Program,
@@ -210,33 +211,28 @@ class NginxTests(FetchingTestCase):
         folder = self.folder.resolve()
         (folder / "pem").write_bytes(certificate_pem("localhost"))
         (folder / "users").write_text("u:{PLAIN}p\n")
-        configuration = folder / "nginx.conf"
-        configuration.write_text(f"""
-            daemon off; master_process off; pid {folder}/pid; error_log stderr notice;
-            events {{}}
-            http {{
-                access_log off;
-                client_body_temp_path {folder}; proxy_temp_path {folder};
-                fastcgi_temp_path {folder}; uwsgi_temp_path {folder}; scgi_temp_path {folder};
-                server {{
-                    listen 127.0.0.1:{port};
-                    root {folder};
-                    location /login {{ auth_basic x; auth_basic_user_file users; return 204; }}
-                    location /in/ {{ auth_basic x; auth_basic_user_file users; alias {folder}/; }}
-                    location /agent {{ if ($http_user_agent = "") {{ return 403; }} return 204; }}
-                    location /often {{ add_header Retry-After 120 always; return 429; }}
-                    location /closed {{ proxy_pass http://127.0.0.1:{closed}; }}
-                    location /silent {{
-                        proxy_pass http://{self.address(self.silent)}; proxy_read_timeout 10ms;
-                    }}
-                    location /down {{ return 503; }}
+        name, *words = nginx(
+            folder,
+            f"""
+            server {{
+                listen 127.0.0.1:{port};
+                root {folder};
+                location /login {{ auth_basic x; auth_basic_user_file users; return 204; }}
+                location /in/ {{ auth_basic x; auth_basic_user_file users; alias {folder}/; }}
+                location /agent {{ if ($http_user_agent = "") {{ return 403; }} return 204; }}
+                location /often {{ add_header Retry-After 120 always; return 429; }}
+                location /closed {{ proxy_pass http://127.0.0.1:{closed}; }}
+                location /silent {{
+                    proxy_pass http://{self.address(self.silent)}; proxy_read_timeout 10ms;
                 }}
-                server {{
-                    listen 127.0.0.1:{tls} ssl; ssl_certificate pem; ssl_certificate_key pem;
-                }}
+                location /down {{ return 503; }}
             }}
-        """)
-        command = [program("nginx"), "-e", "stderr", "-c", str(configuration)]
+            server {{
+                listen 127.0.0.1:{tls} ssl; ssl_certificate pem; ssl_certificate_key pem;
+            }}
+        """,
+        )
+        command = [program(name), *words]
         self.enterContext(Program(command, folder)).wait_for("epoll")
         self.url = f"http://127.0.0.1:{port}"
         self.tls = f"127.0.0.1:{tls}"
